@@ -1,0 +1,1 @@
+"""Disposable servers that a restore is rehearsed in, one plugin each."""

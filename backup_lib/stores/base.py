@@ -1,0 +1,223 @@
+"""The interface of a store plugin.
+
+A plugin is three things behind one kind: its settings (a pydantic model), a *source* that takes
+backups with those settings, and a *restorer* that needs no settings at all, only what the manifest
+says: a bare machine can restore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+
+from backup_lib.model import (
+    Fingerprint,
+    Gap,
+    NotCovered,
+    ServerFacts,
+    StoreBackup,
+    StoreRecord,
+    Target,
+)
+from backup_lib.work import Work
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from backup_lib.sandboxes.base import ServerRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCapabilities:
+    """What a kind of store can do, as data.
+
+    Attributes:
+        proof: the best proof it can give (``exact`` needs one snapshot for backup and fingerprint).
+        partial_restore: whether a part (``--only``) can be restored.
+        assertions: the language of assertions (``SQL``), or empty where there are none.
+    """
+
+    proof: str
+    partial_restore: bool
+    assertions: str
+
+
+class ArtifactWriter(Protocol):
+    """Takes the plain bytes of one artifact."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes; may wait for the destination (back pressure)."""
+        ...
+
+
+class ArtifactSink(Protocol):
+    """Where a source puts its artifacts. Compression, digest and storage are the sink's concern."""
+
+    def open(
+        self, name: str, *, role: str, media_type: str
+    ) -> AbstractContextManager[ArtifactWriter]:
+        """Open a new artifact; it is stored when the block ends without an error, else dropped.
+
+        Args:
+            name: file name without the compression suffix, such as ``database.dump``.
+            role: what the restorer looks for.
+            media_type: of the plain bytes.
+        """
+        ...
+
+
+class ArtifactSource(Protocol):
+    """Where a restorer gets artifacts from: checked, decrypted and decompressed."""
+
+    @property
+    def record(self) -> StoreRecord:
+        """What the manifest says about this store."""
+        ...
+
+    def open(self, role: str) -> AbstractContextManager[BinaryIO]:
+        """The plain bytes of the artifact with that role, as a stream.
+
+        Raises:
+            JudgedBad: while reading, when the stored bytes are not those of the manifest. The error
+                comes at the latest at the end of the stream, before the last read returns.
+        """
+        ...
+
+    def stage(self, role: str, folder: Path) -> Path:
+        """The plain bytes as a file in ``folder``, digest checked before it is handed out.
+
+        Raises:
+            JudgedBad: the stored bytes are not those of the manifest.
+            NoSpace: the folder's disk has not enough room.
+        """
+        ...
+
+
+class Source(Protocol):
+    """A configured store that backups are taken from."""
+
+    def probe(self) -> ServerFacts:
+        """Connect, and say what is there.
+
+        Raises:
+            Unreachable: no connection, wrong password, no permission.
+        """
+        ...
+
+    def backup(self, sink: ArtifactSink, work: Work) -> StoreBackup:
+        """Write all artifacts and take the fingerprint.
+
+        Raises:
+            Unreachable: the server or a tool broke off; nothing may then be published.
+            Refused: the source is one that cannot be backed up rightly.
+        """
+        ...
+
+    def not_backed_up(self, configured: Sequence[Source]) -> tuple[NotCovered, ...]:
+        """What lives on the same server and in none of the configured sources (for ``doctor``)."""
+        ...
+
+    def target(self) -> Target:
+        """Where this store lives, as the target of a restore."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """How to restore.
+
+    Attributes:
+        only: names of the parts to restore (tables); empty for all.
+        overwrite: existing data may be replaced; the guard has been passed.
+        database: restore under this name instead of the target's own.
+        globals: restore cluster-wide objects (roles, tablespaces) too.
+    """
+
+    only: tuple[str, ...] = ()
+    overwrite: bool = False
+    database: str | None = None
+    globals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The outcome of a restore.
+
+    Attributes:
+        target: where the restored content can be read (database name included).
+        tolerated: errors of the restore tool on the published allow-list, verbatim.
+        notes: remarks for people.
+    """
+
+    target: Target
+    tolerated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionResult:
+    """One application assertion: ``held`` is None when it could not be evaluated."""
+
+    text: str
+    held: bool | None
+    answer: str
+
+
+class Restorer(Protocol):
+    """Restores and reads back one kind of store; knows nothing but the manifest's record."""
+
+    def recipe(self, record: StoreRecord) -> ServerRecipe:
+        """How a disposable server for this backup is started."""
+        ...
+
+    def gaps(self, record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:
+        """What the backup needs and that server lacks; empty when it will do."""
+        ...
+
+    def restore(
+        self, source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
+    ) -> Restored:
+        """Restore into ``target``.
+
+        Raises:
+            JudgedBad: the backup cannot be restored, on the evidence of the restore tool.
+            Unreachable: the target is away or broke off: says nothing about the backup.
+            Refused: the target holds data and ``overwrite`` is not set.
+            NoSpace: no room to stage or restore.
+        """
+        ...
+
+    def fingerprint(self, record: StoreRecord, target: Target, work: Work) -> Fingerprint:
+        """The fingerprint of the restored copy, with the method and for the items of the record."""
+        ...
+
+    def check_assertions(
+        self, target: Target, assertions: Sequence[str], work: Work
+    ) -> tuple[AssertionResult, ...]:
+        """Evaluate the application's assertions in the restored copy, read-only."""
+        ...
+
+
+class StorePlugin(Protocol):
+    """What the kinds table points at. All members are class-level; nothing is imported early."""
+
+    kind: ClassVar[str]
+    capabilities: ClassVar[StoreCapabilities]
+
+    @classmethod
+    def settings(cls) -> type[BaseModel]:
+        """The model of ``[store.NAME]``, without ``kind``."""
+        ...
+
+    @classmethod
+    def source(cls, name: str, settings: BaseModel) -> Source:
+        """A source with those settings."""
+        ...
+
+    @classmethod
+    def restorer(cls) -> Restorer:
+        """The restorer of this kind."""
+        ...

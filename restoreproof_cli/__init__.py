@@ -1,0 +1,1 @@
+"""The command line: our Program, the demo, configuration tasks."""
