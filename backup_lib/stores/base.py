@@ -121,7 +121,11 @@ class Source(Protocol):
         ...
 
     def target(self) -> Target:
-        """Where this store lives, as the target of a restore."""
+        """Where this store lives, as the target of a restore.
+
+        Raises:
+            ConfigError: a secret that its settings refer to is not there.
+        """
         ...
 
 
@@ -213,8 +217,8 @@ class StorePlugin(Protocol):
         ...
 
     @classmethod
-    def source(cls, name: str, settings: BaseModel) -> Source:
-        """A source with those settings."""
+    def source(cls, name: str, settings: BaseModel, base: Path) -> Source:
+        """A source with those settings; ``base`` is the configuration file's folder."""
         ...
 
     @classmethod
