@@ -181,6 +181,10 @@ class Restorer(Protocol):
         """What the backup needs and that server lacks; empty when it will do."""
         ...
 
+    def place(self, target: Target, options: RestoreOptions) -> str:
+        """The name of the place restored into (a database): what a person types to confirm."""
+        ...
+
     def restore(
         self, source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
     ) -> Restored:
