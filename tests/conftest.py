@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.harness.postgres"]
+pytest_plugins = [
+    "pytester",
+    "tests.harness.profiles",
+    "tests.harness.skips",
+    "tests.harness.postgres",
+]
