@@ -46,6 +46,15 @@ class Destination(Protocol):
 
     kind: ClassVar[str]
 
+    def probe(self) -> str:
+        """Whether it can be written to, for ``doctor``: one phrase, such as ``81 GiB free``.
+
+        Raises:
+            Unreachable: it is away or not writable.
+            NoSpace: it is full.
+        """
+        ...
+
     def write_set(self, ref: SetRef) -> AbstractContextManager[SetWriter]:
         """Begin a set. Left without ``publish``, everything written is removed."""
         ...

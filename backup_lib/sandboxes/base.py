@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,13 @@ class Sandbox(Protocol):
 
         Raises:
             Inconclusive: there are no programs for that kind of server.
+        """
+        ...
+
+    def isolation(self) -> Mapping[str, str]:
+        """What keeps a hostile dump in, for ``doctor``: ``{"network": "own namespace"}``.
+
+        A value that begins with ``no`` says what could not be had, and why.
         """
         ...
 
