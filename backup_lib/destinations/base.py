@@ -13,7 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, ClassVar, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,4 +98,20 @@ class Destination(Protocol):
         Returns:
             the names of what was removed.
         """
+        ...
+
+
+class DestinationPlugin(Protocol):
+    """What the kinds table points at. All members are class-level; nothing is imported early."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def settings(cls) -> type[BaseModel]:
+        """The model of ``[destination.NAME]``, without ``kind``."""
+        ...
+
+    @classmethod
+    def from_settings(cls, name: str, settings: BaseModel, base: Path) -> Destination:
+        """A destination with those settings; ``base`` is the configuration file's folder."""
         ...

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from backup_lib.model import ServerFacts, Target
 from backup_lib.work import Work
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class ServerRecipe(Protocol):
@@ -78,4 +81,20 @@ class Sandbox(Protocol):
         Raises:
             Inconclusive: it did not start, after retries. Never says anything about a backup.
         """
+        ...
+
+
+class SandboxPlugin(Protocol):
+    """What the kinds table points at. All members are class-level; nothing is imported early."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def settings(cls) -> type[BaseModel]:
+        """The model of ``[sandbox.NAME]``, without ``kind``."""
+        ...
+
+    @classmethod
+    def from_settings(cls, name: str, settings: BaseModel, base: Path) -> Sandbox:
+        """A sandbox with those settings; ``base`` is the configuration file's folder."""
         ...
