@@ -1,0 +1,109 @@
+"""Processes as Linux shows them in /proc; everything here is empty where there is none.
+
+Source of the fields: proc_pid_stat(5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+Identity: TypeAlias = tuple[int, int]
+"""Process id and start time in clock ticks since boot: together never used twice."""
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is of interest in ``/proc/PID/stat``. CPU time and start are in clock ticks."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    cpu: int
+    started: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is neither a zombie nor gone."""
+        return self.state not in "ZXx"
+
+    @property
+    def identity(self) -> Identity:
+        """Tells it from a later process with the same id."""
+        return self.pid, self.started
+
+
+def stat_of(pid: int) -> Stat | None:
+    """The process with that id; None when there is none, or no /proc."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2 :].split()  # the name before it may hold anything
+    return Stat(
+        pid=pid,
+        state=fields[0],
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        cpu=sum(int(fields[i]) for i in (11, 12, 13, 14)),
+        started=int(fields[19]),
+    )
+
+
+def _all() -> Iterator[Stat]:
+    try:
+        names = [entry.name for entry in _PROC.iterdir()]
+    except OSError:
+        return
+    for name in names:
+        if name.isdigit() and (stat := stat_of(int(name))):
+            yield stat
+
+
+def _family(leader: int) -> list[Stat]:
+    everyone = list(_all())
+    chosen = {
+        s.pid for s in everyone if s.pid == leader or s.session == leader or s.group == leader
+    }
+    grown = True
+    while grown:
+        more = {s.pid for s in everyone if s.parent in chosen} - chosen
+        chosen |= more
+        grown = bool(more)
+    return [s for s in everyone if s.pid in chosen]
+
+
+def members_of(leader: int) -> set[Identity]:
+    """Living processes of the session or process group ``leader``, and their descendants."""
+    return {s.identity for s in _family(leader) if s.alive}
+
+
+def cpu_seconds_of(leader: int) -> float | None:
+    """CPU seconds of those processes and of the children they waited for; None if unknown."""
+    family = _family(leader)
+    if not family:
+        return None
+    return sum(s.cpu for s in family) / os.sysconf("SC_CLK_TCK")
+
+
+def living(known: Iterable[Identity]) -> set[Identity]:
+    """Those which are still there and no zombies."""
+    found = (stat_of(pid) for pid, _started in known)
+    return {s.identity for s in found if s and s.alive} & set(known)
+
+
+def kill(known: Iterable[Identity]) -> None:
+    """Send SIGKILL to those which still live."""
+    for pid, _started in living(known):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,86 @@
+"""Running a child to its end: bulk data through pipes, and a deadline on *progress*."""
+
+from __future__ import annotations
+
+import selectors
+import subprocess
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from restoreproof.process.cancellation import Cancellation
+from restoreproof.process.errors import ChildFailed
+from restoreproof.process.feeder import Source
+from restoreproof.process.session import Consumer, Finished, Session
+from restoreproof.process.spawn import Command, spawn
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdin: Source | None = None,
+    stdout: Consumer | None = None,
+    stall_timeout: float = 600.0,
+    cancel: Cancellation | None = None,
+    cwd: Path | None = None,
+    user: str | None = None,
+    pass_fds: Sequence[int] = (),
+    title: str = "",
+    accept: Collection[int] = (0,),
+    progress: Callable[[], object] | None = None,
+) -> Finished:
+    """Run a child to its end; nothing of it is left behind, however that comes about.
+
+    It runs in a session of its own, so that Ctrl-C in a terminal reaches us, not it. What it
+    leaves running when it ends is killed. When it is ended early its stdin stays open until it is
+    gone, so that it never takes a broken-off input for a whole one.
+
+    Args:
+        argv: program and arguments; no shell. The program is looked for on the PATH of ``env``.
+        env: the *whole* environment; start from :func:`clean_env`.
+        stdin: bytes-like pieces, or a binary file, written by a thread of its own. A generator
+            is closed in that thread. Without it stdin is empty.
+        stdout: called in this thread with each piece, up to 1 MiB. The view is valid during the
+            call only, its memory is used again. Without it stdout is thrown away.
+        stall_timeout: seconds without progress after which the child is ended. Progress is a
+            byte on stdin, stdout or stderr; once no pipe of it is open for data also CPU time
+            spent; and a change of what ``progress`` returns. Time that ``stdin`` or ``stdout``
+            take themselves does not count.
+        cancel: looked at ten times a second, and after each piece.
+        cwd: the folder to start in.
+        user: login name to run as (needs root where it is not ours).
+        pass_fds: descriptors that stay open in the child.
+        title: what messages call it; else the program's file name.
+        accept: exit codes that are no failure.
+        progress: asked now and then while nothing moves; for a child that waits for work done
+            elsewhere, such as a server that builds an index.
+
+    Raises:
+        ChildFailed: it ended with another exit code, or by a signal.
+        ChildStalled: it made no progress.
+        Interrupted: ``cancel`` was requested.
+        ProgramMissing, UsageError, Unreachable: it could not be started (see :func:`spawn`).
+        Exception: whatever ``stdin`` or ``stdout`` raised, once the child is gone. When the child
+            has failed by itself, its failure goes first.
+    """
+    command = Command(argv, env, cwd, user, pass_fds, title)
+    cancel = cancel or Cancellation()
+    cancel.check()
+    with selectors.DefaultSelector() as selector:
+        child = spawn(
+            command,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.DEVNULL if stdout is None else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        session = Session(child, command.program, selector, stdout, cancel)
+        try:
+            session.open(stdin, stall_timeout, progress)
+            finished, source_error = session.to_the_end()
+        finally:
+            session.close()
+    if finished.returncode not in accept:
+        raise ChildFailed(command.program, finished.returncode, finished.stderr) from source_error
+    if source_error is not None:
+        raise source_error
+    return finished
