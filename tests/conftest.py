@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.harness.profiles",
     "tests.harness.skips",
     "tests.harness.postgres",
+    "tests.harness.valkey",
 ]

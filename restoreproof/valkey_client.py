@@ -1,0 +1,255 @@
+"""Reaching a Valkey server: address, TLS, user, bounded waiting, and our errors for its errors."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import valkey
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from valkey.backoff import NoBackoff
+from valkey.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    ValkeyError,
+)
+from valkey.exceptions import TimeoutError as ValkeyTimeoutError
+from valkey.retry import Retry
+
+from restoreproof.errors import ConfigError, Unreachable
+from restoreproof.secrets import SecretRef
+
+_DEFAULT_PORT = 6379
+_SCHEMES = {"valkey": False, "valkeys": True, "redis": False, "rediss": True, "unix": False}
+
+
+class ValkeyAccess(BaseModel):
+    """How a server is reached: part of every table that names one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str | SecretRef = Field(
+        description="valkey://HOST:PORT/DB, valkeys:// for TLS, unix:///PATH; one that holds a "
+        "password is given as a reference"
+    )
+    username: str | None = Field(default=None, description="ACL user")
+    password: SecretRef | None = Field(default=None, description="of that user")
+    tls: Literal["require", "off"] | None = Field(
+        default=None, description='"off" has to be written where the server is not on this machine'
+    )
+    ca: Path | None = Field(default=None, description="certificates to trust, PEM")
+    certificate: Path | None = Field(default=None, description="client certificate, PEM")
+    key: Path | None = Field(default=None, description="its key, PEM")
+    server_name: str | None = Field(default=None, description="name expected in the certificate")
+    timeout: float = Field(default=5.0, gt=0, le=60, description="seconds to wait for an answer")
+
+    @field_validator("url")
+    @classmethod
+    def _no_password_in_the_open(cls, url: str | SecretRef) -> str | SecretRef:
+        if isinstance(url, str) and ValkeyAddress.parse(url).password:
+            raise ValueError("holds a password; give it as password = { env = … }")
+        return url
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyAddress:
+    """Where the server is; shows no password."""
+
+    host: str
+    port: int
+    path: str
+    database: int
+    tls: bool
+    username: str | None
+    password: str | None = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> ValkeyAddress:
+        """Read a URL. Options in its query are refused: they could switch certificates off.
+
+        Raises:
+            ValueError: it cannot be understood; the message does not repeat it.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port or _DEFAULT_PORT
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if parts.scheme not in _SCHEMES:
+            raise ValueError("begins with none of valkey://, valkeys://, unix://")
+        if parts.query or parts.fragment:
+            raise ValueError("has options behind ? or #; there are settings for them")
+        unix = parts.scheme == "unix"
+        if not (parts.path if unix else parts.hostname):
+            raise ValueError("names no server")
+        database = "" if unix else parts.path.strip("/")
+        if database and not (database.isascii() and database.isdecimal()):
+            raise ValueError("does not end with the number of a database")
+        return cls(
+            host=parts.hostname or "",
+            port=port,
+            path=unquote(parts.path) if unix else "",
+            database=int(database or 0),
+            tls=_SCHEMES[parts.scheme],
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+        )
+
+    @property
+    def local(self) -> bool:
+        """Whether the way to it stays on this machine."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+class _NamedTlsConnection(valkey.SSLConnection):
+    """TLS where the certificate carries another name than the address.
+
+    Should the hook ever go away in the client library, the address is demanded in the certificate
+    instead: that fails closed.
+    """
+
+    def __init__(self, *, server_name: str, **kwargs: Any) -> None:  # noqa: ANN401  passed through
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]  # untyped in the library
+        self._server_name = server_name
+
+    def _wrap_socket_with_ssl(self, sock: Any) -> Any:  # noqa: ANN401  untyped in the library
+        address, self.host = self.host, self._server_name
+        try:
+            return super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]  # the same
+        finally:
+            self.host = address
+
+
+@contextmanager
+def connected(access: ValkeyAccess, base: Path, what: str) -> Iterator[valkey.Valkey]:
+    """A client for the length of the block; every wait in it is bounded by ``access.timeout``.
+
+    Args:
+        access: how to reach the server.
+        base: what relative paths of certificates start from.
+        what: for messages: ``the alert channel "dashboard"``.
+
+    Raises:
+        Unreachable: away, refuses us, or broke off.
+        ConfigError: the address is wrong, a secret or certificate is missing, or TLS is undecided.
+    """
+    address = _address(access, what)
+    options = _options(access, address, base)
+    try:
+        pool = valkey.ConnectionPool(**options)
+        with valkey.Valkey(connection_pool=pool) as client:
+            try:
+                yield client
+            finally:
+                pool.disconnect()
+    except (ValkeyError, OSError) as error:
+        raise _translated(error, f"{what} at {address}") from None
+
+
+def _address(access: ValkeyAccess, what: str) -> ValkeyAddress:
+    url = access.url if isinstance(access.url, str) else access.url.resolve().reveal()
+    try:
+        address = ValkeyAddress.parse(url)
+    except ValueError as error:
+        raise ConfigError(
+            f"the URL of {what} {error}", hint="write it as valkeys://HOST:PORT/DB"
+        ) from None
+    if not address.local and not address.tls and access.tls is None:
+        raise ConfigError(
+            f"{what} is not on this machine and would be reached without TLS",
+            hint='write valkeys:// for TLS, or tls = "off" where the way there is safe',
+        )
+    if access.tls == "off" and address.tls:
+        raise ConfigError(
+            f'{what} has a URL with TLS and the setting tls = "off"', hint="drop one of the two"
+        )
+    return address
+
+
+def _options(access: ValkeyAccess, address: ValkeyAddress, base: Path) -> dict[str, Any]:
+    password = access.password.resolve().reveal() if access.password else address.password
+    options: dict[str, Any] = {
+        "db": address.database,
+        "username": access.username or address.username,
+        "password": password,
+        "socket_timeout": access.timeout,
+        # one attempt: whoever calls decides about trying again
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if address.path:
+        return {
+            **options,
+            "connection_class": valkey.UnixDomainSocketConnection,
+            "path": address.path,
+        }
+    options |= {
+        "connection_class": valkey.Connection,
+        "host": address.host,
+        "port": address.port,
+        "socket_connect_timeout": access.timeout,
+    }
+    if not address.tls and access.tls != "require":
+        return options
+    options |= {
+        "connection_class": valkey.SSLConnection,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+    }
+    for option, path in (
+        ("ssl_ca_certs", access.ca),
+        ("ssl_certfile", access.certificate),
+        ("ssl_keyfile", access.key),
+    ):
+        if path is not None:
+            options[option] = str(base / path)
+    if access.server_name:
+        options |= {"connection_class": _NamedTlsConnection, "server_name": access.server_name}
+    return options
+
+
+def _translated(error: ValkeyError | OSError, what: str) -> Unreachable:
+    """The client's error in our words: its own text may repeat what we sent."""
+    text = str(error)
+    if isinstance(error, ssl.SSLError) or "SSL" in text or "certificate" in text:
+        return Unreachable(
+            f"{what} did not pass the TLS check",
+            hint="check ca, certificate, server_name, and that the server speaks TLS on this port",
+        )
+    if isinstance(error, NoPermissionError):
+        return Unreachable(
+            f"{what} gives this user no permission", hint="grant it what the documentation lists"
+        )
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        return Unreachable(
+            f"{what} refuses this user or password", hint="check username and password"
+        )
+    if isinstance(error, (ValkeyTimeoutError, TimeoutError)):
+        return Unreachable(f"{what} does not answer in time", hint="is it overloaded or filtered?")
+    if isinstance(error, OutOfMemoryError):
+        return Unreachable(f"{what} is out of memory", hint="raise maxmemory, or remove old keys")
+    if isinstance(error, ReadOnlyError):
+        return Unreachable(f"{what} is a read-only replica", hint="name the primary")
+    if isinstance(error, ResponseError):
+        return Unreachable(
+            f"{what} refuses the command", hint="does the key hold something else already?"
+        )
+    return Unreachable(f"{what} cannot be reached", hint="is it running, and is the address right?")
