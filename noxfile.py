@@ -28,11 +28,23 @@ REPORTS = Path("build/reports")
 
 
 def tool(
-    session: nox.Session, name: str, *args: str, success_codes: tuple[int, ...] = (0,)
+    session: nox.Session,
+    name: str,
+    *args: str,
+    success_codes: tuple[int, ...] = (0,),
+    silent: bool = False,
 ) -> None:
-    """Run a program of the environment that Nox itself runs in."""
+    """Run a program of the environment that Nox itself runs in.
+
+    Args:
+        session: the running session.
+        name: the program.
+        args: its arguments.
+        success_codes: exit codes that do not end the session.
+        silent: show what it prints only when it ends otherwise.
+    """
     program = Path(sys.executable).with_name(name)
-    session.run(str(program), *args, success_codes=success_codes, external=True)
+    session.run(str(program), *args, success_codes=success_codes, silent=silent, external=True)
 
 
 def pytest(session: nox.Session, *args: str) -> None:
@@ -51,8 +63,6 @@ def judge(session: nox.Session, audit: Audit) -> None:
     """End the session by what a scanner's report says."""
     for finding in audit.findings:
         session.log(finding)
-    for omitted in audit.not_looked_at:
-        session.debug(f"not looked at: {omitted}")
     counts = (
         f"{len(audit.looked_at)} looked at, {len(audit.not_looked_at)} not, "
         f"{len(audit.findings)} findings"
@@ -96,7 +106,16 @@ def lint(session: nox.Session) -> None:
     else:
         session.warn("shell scripts not checked: shellcheck is not installed")
     workflows = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
-    tool(session, "zizmor", "--offline", "--quiet", "--no-progress", "--pedantic", *workflows)
+    tool(
+        session,
+        "zizmor",
+        "--offline",
+        "--quiet",
+        "--no-progress",
+        "--pedantic",
+        "--strict-collection",
+        *workflows,
+    )
     for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
         tool(session, "check-jsonschema", "--builtin-schema", schema, *workflows)
 
@@ -124,7 +143,8 @@ def pip_audit(session: nox.Session) -> None:
     requirements = [arg for lock in locks() for arg in ("-r", str(lock.path))]
     options = ("--require-hashes", "--disable-pip", "--progress-spinner", "off")
     args = (*requirements, *options, "-f", "json", "-o", str(report))
-    tool(session, "pip-audit", *args, success_codes=(0, 1))
+    # silent: it would say that no vulnerability is known where it could look up none
+    tool(session, "pip-audit", *args, success_codes=(0, 1), silent=True)
     here = [
         pin.name
         for lock in locks()
