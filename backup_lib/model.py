@@ -270,6 +270,7 @@ class RungResult:
         hint: what to do next; empty when passed.
         seconds: time taken.
         remembered: moment of the earlier verification that this result rests on, if it does.
+        reached: False where a lower rung stopped the climb before this one.
     """
 
     rung: Rung
@@ -278,6 +279,7 @@ class RungResult:
     hint: str = ""
     seconds: float = 0.0
     remembered: datetime | None = None
+    reached: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,8 @@ class Source(Protocol):
         """
         ...
 
-    def backup(self, sink: ArtifactSink, work: Work) -> StoreBackup:
-        """Write all artifacts and take the fingerprint.
+    def backup(self, sink: ArtifactSink, work: Work, *, fingerprint: bool = True) -> StoreBackup:
+        """Write all artifacts and, unless told not to, take the fingerprint.
 
         Raises:
             Unreachable: the server or a tool broke off; nothing may then be published.
