@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt
 
@@ -77,6 +77,12 @@ class SetSettings(Settings):
     """Recipients (age) that artifacts are encrypted to."""
     sandbox: str | None = None
     """Name of the sandbox that restores of this set are rehearsed in."""
+    alerts: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
+    """Names of the alert channels that are told, in this order; all of them by default."""
+    alert_route: Literal["all", "fallback"] = "all"
+    """Whether every channel is told, or the next one only where those before it are down."""
+    remind_after: Duration = timedelta(days=1)
+    """How long to wait before the same failure is told again."""
 
 
 class StoreSettings(Settings):
@@ -259,6 +265,9 @@ def _check_references(document: Document, name: str, chosen: SetSettings) -> Non
     if chosen.sandbox:
         known = document.data.get("sandbox") or (DEFAULT_SANDBOX,)
         _refer(document, ("set", name, "sandbox"), chosen.sandbox, known, "sandbox")
+    for index, channel in enumerate(chosen.alerts or ()):
+        known = document.data.get("alert")
+        _refer(document, ("set", name, "alerts", index), channel, known, "alert")
     if chosen.encrypt_to:
         document.note(
             ("set", name, "encrypt_to"),

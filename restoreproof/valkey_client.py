@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import valkey
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import field_validator
 from valkey.backoff import NoBackoff
 from valkey.exceptions import (
     AuthenticationError,
@@ -26,6 +26,7 @@ from valkey.exceptions import (
 from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 from valkey.retry import Retry
 
+from restoreproof.config.model import ConfigPath, Duration, Settings
 from restoreproof.errors import ConfigError, Unreachable
 from restoreproof.secrets import SecretRef
 
@@ -33,25 +34,28 @@ _DEFAULT_PORT = 6379
 _SCHEMES = {"valkey": False, "valkeys": True, "redis": False, "rediss": True, "unix": False}
 
 
-class ValkeyAccess(BaseModel):
+class ValkeyAccess(Settings):
     """How a server is reached: part of every table that names one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: str | SecretRef = Field(
-        description="valkey://HOST:PORT/DB, valkeys:// for TLS, unix:///PATH; one that holds a "
-        "password is given as a reference"
-    )
-    username: str | None = Field(default=None, description="ACL user")
-    password: SecretRef | None = Field(default=None, description="of that user")
-    tls: Literal["require", "off"] | None = Field(
-        default=None, description='"off" has to be written where the server is not on this machine'
-    )
-    ca: Path | None = Field(default=None, description="certificates to trust, PEM")
-    certificate: Path | None = Field(default=None, description="client certificate, PEM")
-    key: Path | None = Field(default=None, description="its key, PEM")
-    server_name: str | None = Field(default=None, description="name expected in the certificate")
-    timeout: float = Field(default=5.0, gt=0, le=60, description="seconds to wait for an answer")
+    url: str | SecretRef
+    """``valkey://HOST:PORT/DB``, ``valkeys://`` for TLS, ``unix:///PATH``; as a reference where it
+    holds a password."""
+    username: str | None = None
+    """The ACL user."""
+    password: SecretRef | None = None
+    """Of that user."""
+    tls: Literal["require", "off"] | None = None
+    """``off`` has to be written where a server on another machine is reached without TLS."""
+    ca: ConfigPath | None = None
+    """Certificates to trust (PEM) instead of the system's."""
+    certificate: ConfigPath | None = None
+    """The client certificate (PEM)."""
+    key: ConfigPath | None = None
+    """Its private key (PEM)."""
+    server_name: str | None = None
+    """The name expected in the server's certificate, where it is not the host of the URL."""
+    timeout: Duration = timedelta(seconds=5)
+    """How long to wait for each answer; a minute at most."""
 
     @field_validator("url")
     @classmethod
@@ -59,6 +63,13 @@ class ValkeyAccess(BaseModel):
         if isinstance(url, str) and ValkeyAddress.parse(url).password:
             raise ValueError("holds a password; give it as password = { env = … }")
         return url
+
+    @field_validator("timeout")
+    @classmethod
+    def _bounded(cls, timeout: timedelta) -> timedelta:
+        if not timedelta(0) < timeout <= timedelta(minutes=1):
+            raise ValueError("should be more than 0 and at most a minute")
+        return timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +150,11 @@ class _NamedTlsConnection(valkey.SSLConnection):
 
 
 @contextmanager
-def connected(access: ValkeyAccess, base: Path, what: str) -> Iterator[valkey.Valkey]:
+def connected(access: ValkeyAccess, what: str) -> Iterator[valkey.Valkey]:
     """A client for the length of the block; every wait in it is bounded by ``access.timeout``.
 
     Args:
         access: how to reach the server.
-        base: what relative paths of certificates start from.
         what: for messages: ``the alert channel "dashboard"``.
 
     Raises:
@@ -152,7 +162,7 @@ def connected(access: ValkeyAccess, base: Path, what: str) -> Iterator[valkey.Va
         ConfigError: the address is wrong, a secret or certificate is missing, or TLS is undecided.
     """
     address = _address(access, what)
-    options = _options(access, address, base)
+    options = _options(access, address)
     try:
         pool = valkey.ConnectionPool(**options)
         with valkey.Valkey(connection_pool=pool) as client:
@@ -184,13 +194,13 @@ def _address(access: ValkeyAccess, what: str) -> ValkeyAddress:
     return address
 
 
-def _options(access: ValkeyAccess, address: ValkeyAddress, base: Path) -> dict[str, Any]:
+def _options(access: ValkeyAccess, address: ValkeyAddress) -> dict[str, Any]:
     password = access.password.resolve().reveal() if access.password else address.password
     options: dict[str, Any] = {
         "db": address.database,
         "username": access.username or address.username,
         "password": password,
-        "socket_timeout": access.timeout,
+        "socket_timeout": access.timeout.total_seconds(),
         # one attempt: whoever calls decides about trying again
         "retry": Retry(NoBackoff(), 0),
     }
@@ -204,7 +214,7 @@ def _options(access: ValkeyAccess, address: ValkeyAddress, base: Path) -> dict[s
         "connection_class": valkey.Connection,
         "host": address.host,
         "port": address.port,
-        "socket_connect_timeout": access.timeout,
+        "socket_connect_timeout": access.timeout.total_seconds(),
     }
     if not address.tls and access.tls != "require":
         return options
@@ -220,7 +230,7 @@ def _options(access: ValkeyAccess, address: ValkeyAddress, base: Path) -> dict[s
         ("ssl_keyfile", access.key),
     ):
         if path is not None:
-            options[option] = str(base / path)
+            options[option] = str(path)
     if access.server_name:
         options |= {"connection_class": _NamedTlsConnection, "server_name": access.server_name}
     return options

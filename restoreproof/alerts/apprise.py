@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import apprise
 from apprise import NotifyFormat, NotifyType
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from restoreproof.alerts import text
 from restoreproof.alerts.model import Alert, Heartbeat
+from restoreproof.config.model import Settings
 from restoreproof.errors import ConfigError, Unreachable
 from restoreproof.secrets import SecretRef
 from restoreproof.verdict import Verdict
@@ -34,12 +35,11 @@ _TYPES = {
 }
 
 
-class AppriseSettings(BaseModel):
+class AppriseSettings(Settings):
     """``[alert.NAME]`` with ``kind = "apprise"``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: SecretRef = Field(description="an apprise URL, such as mailtos://… or slack://…")
+    url: SecretRef
+    """An apprise URL, such as ``mailtos://…`` or ``slack://…``."""
 
 
 class AppriseChannel:

@@ -28,7 +28,7 @@ The least rights that do, for the default stream (``+select`` too for a database
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, Field, PositiveInt
 
@@ -45,9 +45,12 @@ FORMAT = "1"
 class ValkeySettings(ValkeyAccess):
     """``[alert.NAME]`` with ``kind = "valkey"``."""
 
-    stream: str = Field(default="restoreproof:alerts", min_length=1, description="key")
-    max_entries: PositiveInt = Field(default=10_000, description="about so many are kept")
-    heartbeat: bool = Field(default=True, description="write the status hash in every run")
+    stream: Annotated[str, Field(min_length=1)] = "restoreproof:alerts"
+    """The key of the stream."""
+    max_entries: PositiveInt = 10_000
+    """About so many entries are kept."""
+    heartbeat: bool = True
+    """Whether every run writes the status hash."""
 
 
 class ValkeyChannel:
@@ -55,9 +58,8 @@ class ValkeyChannel:
 
     kind: ClassVar[str] = "valkey"
 
-    def __init__(self, name: str, settings: ValkeySettings, base: Path) -> None:
+    def __init__(self, name: str, settings: ValkeySettings) -> None:
         self._settings = settings
-        self._base = base
         self._what = f'the alert channel "{name}"'
 
     @classmethod
@@ -65,12 +67,12 @@ class ValkeyChannel:
         return ValkeySettings
 
     @classmethod
-    def from_settings(cls, name: str, settings: BaseModel, base: Path) -> Channel:
+    def from_settings(cls, name: str, settings: BaseModel, base: Path) -> Channel:  # noqa: ARG003  paths are absolute
         assert isinstance(settings, ValkeySettings)
-        return cls(name, settings, base)
+        return cls(name, settings)
 
     def send(self, alert: Alert) -> None:
-        with connected(self._settings, self._base, self._what) as client:
+        with connected(self._settings, self._what) as client:
             client.xadd(
                 self._settings.stream,
                 {
@@ -96,7 +98,7 @@ class ValkeyChannel:
         if not self._settings.heartbeat:
             return
         key = f"{self._settings.stream}:status:{heartbeat.set}/{heartbeat.store}"
-        with connected(self._settings, self._base, self._what) as client:
+        with connected(self._settings, self._what) as client:
             client.hset(
                 key,
                 mapping={
@@ -109,7 +111,7 @@ class ValkeyChannel:
             )
 
     def probe(self) -> str:
-        with connected(self._settings, self._base, self._what) as client:
+        with connected(self._settings, self._what) as client:
             # checks permission, room and writability, and writes nothing: there is no such stream
             client.xadd(f"{self._settings.stream}:probe", {"probe": "1"}, nomkstream=True)
         return f"the stream {self._settings.stream} can be written"

@@ -94,7 +94,7 @@ def _valkey(environment: pytest.MonkeyPatch, server: ValkeyServer) -> Iterator[R
                 url=f"valkey://127.0.0.1:{port}",
                 username="alerts",
                 password={"env": "VALKEY_PASSWORD"},
-                timeout=0.5,
+                timeout="0.5s",
             )
 
         yield Rig(
