@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+MANIFEST_NAME = "manifest.dsse.json"
+"""Name of the object whose existence makes a set; see ``docs/FORMAT.md``."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class SetRef:
