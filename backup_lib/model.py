@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from restoreproof.secrets import Secret
 from restoreproof.verdict import Verdict, worst
 
-JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+if TYPE_CHECKING:
+    JsonValue: TypeAlias = (
+        "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+    )
+else:  # a recursive alias cannot be evaluated at run time, as the manifest's codec does
+    JsonValue = Any
 
 
 class Rung(StrEnum):

@@ -1,0 +1,20 @@
+"""The manifest document as a pydantic model, apart because pydantic is slow to import."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from backup_lib.model import Manifest
+
+
+class ManifestDocument(BaseModel):
+    """The signed content of ``manifest.dsse.json``: a backup set's manifest."""
+
+    # reaches down into the plain dataclasses of the vocabulary
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    format: Literal["restoreproof/manifest"]
+    version: Literal[1]
+    manifest: Manifest

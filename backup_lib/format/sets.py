@@ -1,0 +1,63 @@
+"""The signed manifest of a stored set: made, and read back with every check."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from backup_lib.destinations.base import Destination, SetRef
+from backup_lib.format import manifest as codec
+from backup_lib.model import Manifest
+from restoreproof.errors import JudgedBad
+from restoreproof.signing import SigningKey, TrustedKeys, WrongPayloadType, seal, unseal
+
+
+@dataclass(frozen=True, slots=True)
+class SignedManifest:
+    """A manifest that a trusted key signed.
+
+    Attributes:
+        manifest: the content.
+        digest: SHA-256 of the stored envelope in hex: what ``sha256sum manifest.dsse.json`` says,
+            what ``requires`` of other manifests and the subject of proofs hold.
+        key_id: who signed it.
+    """
+
+    manifest: Manifest
+    digest: str
+    key_id: str
+
+
+def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
+    """The envelope to publish.
+
+    Raises:
+        InternalError: the manifest breaks its format.
+    """
+    return seal(codec.encode(manifest), codec.PAYLOAD_TYPE, key)
+
+
+def read_manifest(destination: Destination, ref: SetRef, trusted: TrustedKeys) -> SignedManifest:
+    """Fetch and judge the manifest of ``ref``.
+
+    Raises:
+        Inconclusive: nobody is trusted, or the manifest is of a version not known here.
+        JudgedBad: damaged, signed by somebody else, or the manifest of another set.
+        Unreachable: the destination is away, or there is no such set.
+    """
+    envelope = destination.manifest(ref)
+    what = f"the manifest of {ref.set_name}/{ref.set_id}"
+    try:
+        unsealed = unseal(envelope, codec.PAYLOAD_TYPE, trusted, what=what)
+    except WrongPayloadType as error:
+        version = codec.version_of_payload_type(error.found)
+        if version is not None and version > codec.VERSION:
+            raise codec.unknown_version(version) from None
+        raise
+    manifest = codec.decode(unsealed.payload)
+    if (manifest.set_name, manifest.set_id) != (ref.set_name, ref.set_id):
+        raise JudgedBad(
+            f"{what} is that of {manifest.set_name}/{manifest.set_id}",
+            hint="somebody moved or swapped backup sets in the destination",
+        )
+    return SignedManifest(manifest, hashlib.sha256(envelope).hexdigest(), unsealed.key_id)
