@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -34,8 +35,25 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("test authority")
         self.file = folder / "ca.pem"
-        constraints = x509.BasicConstraints(ca=True, path_length=0)
-        made = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True)
+        # with the extensions of RFC 5280 that Python demands from 3.13 on
+        usage = x509.KeyUsage(
+            key_cert_sign=True,
+            crl_sign=True,
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        public = self._key.public_key()
+        made = (
+            _builder(self._name, self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        )
         self.file.write_bytes(_pem(made.sign(self._key, hashes.SHA256())))
 
     def issue(self, name: str) -> Certificate:
@@ -48,6 +66,10 @@ class Authority:
         made = (
             _builder(_name(name), self._name, key)
             .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
             .sign(self._key, hashes.SHA256())
         )
         files = Certificate(self._folder / f"{name}.pem", self._folder / f"{name}.key")
@@ -123,19 +145,17 @@ def tls_proxy(
 
 
 def _relay(context: ssl.SSLContext, plain: socket.socket, target: int) -> None:
-    """Alternates between the two sides: enough for a protocol of question and answer."""
+    """Hands bytes both ways in one thread: a TLS connection is not read and written by two."""
     with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as client:
         client.settimeout(10)
         with socket.create_connection(("127.0.0.1", target), timeout=10) as server:
-            back = threading.Thread(target=_copy, args=(server, client))
-            back.start()
-            _copy(client, server)
-            with suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
-            back.join()
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
+            while True:
+                waiting = [client] if client.pending() else select([client, server], [], [], 10)[0]
+                for source, sink in ((client, server), (server, client)):
+                    if source in waiting:
+                        data = source.recv(65536)
+                        if not data:
+                            return
+                        sink.sendall(data)
+                if not waiting:
+                    return
