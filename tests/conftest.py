@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins = [
     "pytester",
+    "tests.harness.leaks",
     "tests.harness.profiles",
     "tests.harness.skips",
     "tests.harness.postgres",

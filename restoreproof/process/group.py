@@ -25,7 +25,14 @@ _REAP_LIMIT = 10.0
 
 
 class Group:
-    """The session that ``leader`` (started with ``start_new_session``) leads."""
+    """The session that ``leader`` (started with ``start_new_session``) leads.
+
+    Attributes:
+        grace: seconds between asking and killing, unless said otherwise.
+        pid: the leader's process id, which is the id of session and process group too.
+    """
+
+    grace: float = TERM_GRACE
 
     def __init__(self, leader: subprocess.Popen[bytes], program: str) -> None:
         self._leader = leader
@@ -59,14 +66,14 @@ class Group:
     def end(
         self,
         *,
-        grace: float = TERM_GRACE,
+        grace: float | None = None,
         first: int = signals.SIGTERM,
         meanwhile: Callable[[float], object] = time.sleep,
     ) -> int:
         """Ask with ``first``, wait up to ``grace`` seconds, kill what is left, reap the leader.
 
         Args:
-            grace: seconds between asking and killing.
+            grace: seconds between asking and killing; else :attr:`grace`.
             first: the signal that asks.
             meanwhile: called with a number of seconds to pass while waiting; empties pipes, say.
 
@@ -79,7 +86,7 @@ class Group:
         try:
             self.signal(first)
             self.signal(signals.SIGCONT)  # a stopped child can not act on it otherwise
-            deadline = time.monotonic() + grace
+            deadline = time.monotonic() + (self.grace if grace is None else grace)
             pause = 0.005
             while time.monotonic() < deadline:
                 known |= self.members()

@@ -60,7 +60,8 @@ def stat_of(pid: int) -> Stat | None:
     )
 
 
-def _all() -> Iterator[Stat]:
+def everyone() -> Iterator[Stat]:
+    """All processes that can be seen."""
     try:
         names = [entry.name for entry in _PROC.iterdir()]
     except OSError:
@@ -71,16 +72,14 @@ def _all() -> Iterator[Stat]:
 
 
 def _family(leader: int) -> list[Stat]:
-    everyone = list(_all())
-    chosen = {
-        s.pid for s in everyone if s.pid == leader or s.session == leader or s.group == leader
-    }
+    seen = list(everyone())
+    chosen = {s.pid for s in seen if s.pid == leader or s.session == leader or s.group == leader}
     grown = True
     while grown:
-        more = {s.pid for s in everyone if s.parent in chosen} - chosen
+        more = {s.pid for s in seen if s.parent in chosen} - chosen
         chosen |= more
         grown = bool(more)
-    return [s for s in everyone if s.pid in chosen]
+    return [s for s in seen if s.pid in chosen]
 
 
 def members_of(leader: int) -> set[Identity]:
