@@ -74,7 +74,11 @@ def decode(data: bytes) -> Manifest:
         raise JudgedBad(f"the manifest breaks its format at {where}: {first['msg']}") from None
     for broken in _broken_rules(manifest):
         raise JudgedBad(f"the manifest breaks its format: {broken}")
-    if _encode(manifest) != data:
+    try:
+        canonical = _encode(manifest) == data
+    except ValueError as error:
+        raise JudgedBad(f"the manifest breaks its format: {error}") from None
+    if not canonical:
         raise JudgedBad("the manifest is not the canonical encoding of its content")
     return manifest
 
