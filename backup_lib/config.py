@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backup_lib.sandboxes.base import Sandbox
     from backup_lib.stores.base import Source
     from restoreproof.alerts.channel import Channel
+    from restoreproof.config.schema import SchemaBuilder
 
 T = TypeVar("T")
 
@@ -247,6 +248,17 @@ def from_document(document: Document) -> BackupConfig:
         sandboxes=sandboxes,
         alerts=alerts,
     )
+
+
+def describe(builder: SchemaBuilder) -> None:
+    """Add the schemas of the tables that are about backups."""
+    builder.keys(RootSettings)
+    builder.table("signing", SigningSettings)
+    builder.named_tables("set", SetSettings)
+    builder.plugins("store", STORES, StoreSettings)
+    builder.plugins("destination", DESTINATIONS, PlainSettings)
+    builder.plugins("sandbox", SANDBOXES, PlainSettings)
+    builder.plugins("alert", CHANNELS, PlainSettings)
 
 
 def _default_sandbox(document: Document) -> Configured[PlainSettings]:

@@ -10,10 +10,12 @@ import difflib
 import importlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from restoreproof.errors import ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 P = TypeVar("P")
 
@@ -98,6 +100,8 @@ class Kinds(Generic[P]):
     @cached_property
     def _others(self) -> dict[str, list[EntryPoint]]:
         """Kinds of other distributions. A built-in kind is never replaced from outside."""
+        from importlib.metadata import entry_points
+
         others: dict[str, list[EntryPoint]] = {}
         for entry in entry_points(group=self.group):
             if entry.name not in self._builtin:
