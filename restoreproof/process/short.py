@@ -18,6 +18,9 @@ from restoreproof.errors import UsageError
 from restoreproof.process.diagnostics import Tail
 from restoreproof.process.errors import ChildFailed, ChildStalled, ProgramMissing
 
+_BINARIES = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""How executables begin on Linux and macOS."""
+
 
 def output(
     argv: Sequence[str],
@@ -52,9 +55,9 @@ def output(
 
     logging.getLogger("sh").setLevel(logging.CRITICAL)
     program = title or Path(argv[0]).name
-    path = shutil.which(argv[0], path=env.get("PATH", os.defpath))
-    if path is None:
-        raise ProgramMissing(program, "not found")
+    path = _find(argv[0], program, env.get("PATH", os.defpath))
+    if any("\0" in word for word in argv):
+        raise UsageError(f"an argument for {program} cannot be handed over")
     if cwd is not None and not cwd.is_dir():
         raise UsageError(f"{program} cannot be started: its working folder is missing")
     try:
@@ -98,6 +101,25 @@ def output(
         alarm.join()
         _kill(child.pid)
     return str(child)
+
+
+def _find(name: str, program: str, search: str) -> str:
+    """The path of an executable; ``sh`` leaks descriptors when the system refuses to execute it."""
+    path = shutil.which(name, path=search)
+    if path is None:
+        raise ProgramMissing(program, "not found")
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline(256)
+    except OSError:
+        return path  # may be executed, not read
+    if first.startswith(b"#!"):
+        interpreter = first[2:].split()
+        if not interpreter or not Path(os.fsdecode(interpreter[0])).exists():
+            raise ProgramMissing(program, "its interpreter is not there")
+    elif not first.startswith(_BINARIES):
+        raise ProgramMissing(program, "not a program for this system")
+    return path
 
 
 def _kill(group: int) -> None:

@@ -164,7 +164,7 @@ def test_last_words_stand_in_the_message() -> None:
     [
         "for n in 1 2 3 4 5 6 7 8; do echo $n; sleep 0.12; done",
         "for n in 1 2 3 4 5 6 7 8; do echo $n >&2; sleep 0.12; done",
-        "exec >&-; end=$(($(date +%s%N) + 960000000)); while [ $(date +%s%N) -lt $end ]; do :; done",
+        "exec >&-; end=$(($(date +%s%N) + 960000000)); while [ $(date +%s%N) -lt $end ]; do :;done",
     ],
     ids=["stdout", "stderr", "CPU time"],
 )
