@@ -1,0 +1,114 @@
+"""The fingerprint of one database: every table, large object, sequence and the schema."""
+
+from __future__ import annotations
+
+from backup_lib.model import Fingerprint, Item, NotCovered
+from backup_lib.stores.postgres.content.expressions import Sums
+from backup_lib.stores.postgres.content.large_objects import large_objects
+from backup_lib.stores.postgres.content.scan import cancelled_with, scan
+from backup_lib.stores.postgres.content.sequences import next_values
+from backup_lib.stores.postgres.content.session import (
+    Connect,
+    opened,
+    printable,
+    translated,
+)
+from backup_lib.stores.postgres.content.tables import (
+    Catalogue,
+    Table,
+    lock,
+    measured,
+    parts,
+    read_catalogue,
+)
+from backup_lib.work import Work
+from restoreproof.events import step
+
+METHOD = "postgres/1"
+
+
+def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fingerprint:
+    """Take the fingerprint of a database.
+
+    Sequences are read when it starts: bracket them (:func:`.sequences.bracketed`) with values read
+    before and after the dump. Nothing is written, and no connection is left open.
+
+    Args:
+        connect: makes a connection to the database, as a role that may read all of it.
+        snapshot: the exported snapshot that the dump is taken from; None for a copy at rest.
+        jobs: number of connections that read, beside the one that holds the locks.
+        work: to be told and stopped by.
+
+    Raises:
+        Interrupted: it was asked for.
+        Refused: row security hides rows from this role.
+        Unreachable: the server failed, refuses this role, or stood still for too long.
+    """
+    with translated("taking the fingerprint"), opened(connect, snapshot) as session:
+        with cancelled_with(work, session):
+            sequences = next_values(session)
+            standby = bool(session.row("SELECT pg_is_in_recovery()")[0])
+            catalogue = read_catalogue(session, standby=standby)
+            lock(session, catalogue.tables)
+            tables = measured(session, catalogue.tables)
+        size = sum(table.size for table in tables)
+        with step(
+            work.emit,
+            "fingerprint",
+            f"fingerprint of {len(tables)} tables",
+            total=size,
+            monotonic=work.clock.monotonic,
+        ) as running:
+            found = scan(
+                (part for table in tables for part in parts(table)),
+                connect,
+                snapshot,
+                session,
+                jobs,
+                work,
+                running,
+            )
+            running.outcome = f"{sum(s.count for s in found.values())} rows, {len(tables)} tables"
+        with cancelled_with(work, session):
+            objects = large_objects(session, work)
+        items, left_out = _table_items(catalogue, tables, found)
+        items += [
+            Item("sequence", name, low=value, high=value) for name, value in sequences.items()
+        ]
+        if objects is not None:
+            items.append(objects)
+    return Fingerprint(
+        METHOD,
+        "snapshot",
+        tuple(sorted(items, key=lambda item: (item.kind, item.name))),
+        tuple(sorted((*catalogue.not_covered, *left_out), key=lambda gap: (gap.kind, gap.name))),
+    )
+
+
+def _table_items(
+    catalogue: Catalogue, tables: list[Table], found: dict[int, Sums]
+) -> tuple[list[Item], list[NotCovered]]:
+    """Items for tables, partitions, and partitioned tables as a whole."""
+    whole = {root: Sums() for root in catalogue.roots}
+    items: list[Item] = []
+    left_out: list[NotCovered] = []
+    for table in tables:
+        sums = found[table.oid]
+        if table.root:
+            whole[table.root] = whole.get(table.root, Sums()) + sums
+        if table.stable:
+            items.append(Item("table", printable(table.name), sums.digest, sums.count))
+        else:
+            left_out.append(
+                NotCovered(
+                    "partition",
+                    printable(table.name),
+                    "rows find their partition by the hash of an enum, which is another one in "
+                    "every database: proven as a part of the whole table",
+                )
+            )
+    items += [
+        Item("partitioned table", printable(root), sums.digest, sums.count)
+        for root, sums in whole.items()
+    ]
+    return items, left_out
