@@ -8,5 +8,6 @@ pytest_plugins = [
     "tests.harness.profiles",
     "tests.harness.skips",
     "tests.harness.postgres",
+    "tests.harness.sandboxes",
     "tests.harness.valkey",
 ]

