@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from backup_lib.model import Target
 from backup_lib.stores.postgres.connection import hint_for, place_of
 from restoreproof.errors import NoSpace, RestoreproofError, Unreachable
@@ -35,7 +37,7 @@ _HINTS = (
         "row-level security",
         "the role must see all rows: ALTER ROLE {user} BYPASSRLS, or own the tables",
     ),
-    ("lock timeout", "somebody holds a lock on that table: wait for it, or raise lock_timeout"),
+    ("LOCK TABLE", "somebody holds a lock on that table: wait for it, or raise lock_timeout"),
     (
         "conflict with recovery",
         "on a replica, raise max_standby_streaming_delay or turn hot_standby_feedback on",
@@ -48,6 +50,9 @@ _HINTS = (
 )
 
 
+_LOCK = re.compile(r"LOCK TABLE (?:ONLY )?(.+?) IN ACCESS SHARE MODE")
+
+
 def dump_failed(failed: ChildFailed, target: Target) -> RestoreproofError:
     """What a failed pg_dump or pg_dumpall means."""
     reason = cause(failed.stderr, failed.program) or failed.message
@@ -58,6 +63,9 @@ def dump_failed(failed: ChildFailed, target: Target) -> RestoreproofError:
         )
     if failed.signal is not None:
         return Unreachable(failed.message, hint=failed.hint or "see the system's log")
+    locked = _LOCK.search(failed.stderr)
+    if locked and "timeout" in reason:
+        reason = f"it waited too long for its lock on {locked[1]}"
     user = target.params.get("user", "the user")
     hint = next((hint for sign, hint in _HINTS if sign in failed.stderr), None)
     return Unreachable(

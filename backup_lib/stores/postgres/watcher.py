@@ -31,10 +31,13 @@ WHERE w.blockers && ARRAY(SELECT pid FROM ours) AND w.pid NOT IN (SELECT pid FRO
 ORDER BY w.pid
 """
 
-# What moves while pg_dump works, though no byte of it arrives: its statements and its locks.
+# What moves while pg_dump works though no byte of it arrives: its statements and its locks, or a
+# statement that is at work, as against one that waits for a lock or for us.
 _PULSE = """
-SELECT array_agg((a.pid, a.query_start, a.state_change,
-                  (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid))::text ORDER BY a.pid)
+SELECT array_agg((a.pid, a.query_start,
+                  (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid))::text ORDER BY a.pid),
+       CASE WHEN bool_or(state = 'active' AND coalesce(wait_event_type, '') NOT IN
+                         ('Lock', 'Client', 'IPC', 'Extension')) THEN clock_timestamp() END
 FROM pg_stat_activity a WHERE application_name = %(name)s
 """
 
@@ -101,8 +104,7 @@ class Watcher:
 
     def _look(self, connection: psycopg.Connection) -> None:
         name = {"name": self._application}
-        row = connection.execute(_PULSE, name).fetchone()
-        self.pulse = row and row[0]
+        self.pulse = connection.execute(_PULSE, name).fetchone()
         for pid, mode, relation, user, query, behind in connection.execute(_QUEUE, name):
             if (pid, behind > 0) in self._warned:
                 continue

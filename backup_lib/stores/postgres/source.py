@@ -1,0 +1,225 @@
+"""A configured PostgreSQL database that backups are taken from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+
+from backup_lib.model import Fingerprint, NotCovered, ServerFacts, StoreBackup, Target
+from backup_lib.stores.base import ArtifactSink, Source
+from backup_lib.stores.postgres import catalog, features
+from backup_lib.stores.postgres.address import ENCRYPTED, resolve
+from backup_lib.stores.postgres.cluster import dump_cluster
+from backup_lib.stores.postgres.connection import connect, database_of, place_of, translated, value
+from backup_lib.stores.postgres.content import bracketed, read_sequences, take
+from backup_lib.stores.postgres.dump import DumpJob, dump_custom, dump_directory, has_room
+from backup_lib.stores.postgres.needs import needs
+from backup_lib.stores.postgres.pooler import refuse_transaction_pool
+from backup_lib.stores.postgres.programs import Programs, client_tools
+from backup_lib.stores.postgres.settings import PostgresSettings
+from backup_lib.stores.postgres.snapshot import Snapshot, exported_snapshot
+from backup_lib.stores.postgres.watcher import Watcher
+from backup_lib.work import Work
+from restoreproof.errors import Refused, Unreachable
+from restoreproof.events import Warned
+from restoreproof.process import Cancellation
+from restoreproof.together import together
+
+_MOST_JOBS = 8
+_MAINTENANCE = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One backup while it is made."""
+
+    target: Target
+    programs: Programs
+    application: str
+    snapshot: Snapshot
+    database: catalog.Database
+    jobs: int
+
+
+class PostgresSource:
+    """One database, with its settings."""
+
+    def __init__(self, name: str, settings: PostgresSettings, base: Path) -> None:
+        self.name = name
+        self._settings = settings
+        self._base = base
+
+    def target(self) -> Target:
+        return resolve(self._settings, self._base)
+
+    def probe(self) -> ServerFacts:
+        target = self.target()
+        with connect(target) as connection, translated(target, "looking at the server"):
+            return catalog.offers(connection)
+
+    def backup(self, sink: ArtifactSink, work: Work, *, fingerprint: bool = True) -> StoreBackup:
+        work.cancel.check()
+        target = self.target()
+        refuse_transaction_pool(target)
+        programs = self._programs(target)
+        application = f"restoreproof-{os.getpid()}-{os.urandom(4).hex()}"
+        with exported_snapshot(target, application) as snapshot:
+            with translated(target, "reading the catalogue"):
+                database = catalog.database(snapshot.connection)
+                required = needs(snapshot.connection, database)
+                version = catalog.version(snapshot.connection)
+            jobs = self._settings.jobs or min(work.jobs, _MOST_JOBS)
+            run = _Run(target, programs, application, snapshot, database, jobs)
+            content = self._dump(run, sink, work, fingerprint=fingerprint)
+        details = {
+            **database.as_details(),
+            "dumped_by": programs.version,
+            "format": self._format(database, work),
+            "replica": snapshot.replica,
+        }
+        notes = list(_replica_notes(snapshot))
+        not_covered = list(_not_covered(database))
+        if self._settings.globals:
+            cluster = dump_cluster(target, programs, sink, work)
+            notes += cluster.notes
+            details["passwords"] = cluster.passwords
+        else:
+            not_covered.append(NotCovered("globals", "roles and tablespaces", "globals = false"))
+        return StoreBackup(
+            server=ServerFacts(catalog.PRODUCT, version),
+            moment=snapshot.moment,
+            fingerprint=content,
+            needs=required,
+            not_covered=tuple(not_covered),
+            notes=tuple(notes),
+            details=details,
+        )
+
+    def not_backed_up(self, configured: Sequence[Source]) -> tuple[NotCovered, ...]:
+        target = self.target()
+        covered = {_identity(source.target()) for source in configured}
+        with connect(target) as connection, translated(target, "listing the databases"):
+            names = [
+                name
+                for (name,) in connection.execute(
+                    "SELECT datname FROM pg_database"
+                    " WHERE datallowconn AND NOT datistemplate ORDER BY 1"
+                )
+            ]
+        return tuple(
+            NotCovered("database", name, "no configured store backs it up")
+            for name in names
+            if _identity(target, name) not in covered
+            and not (name == _MAINTENANCE and _holds_nothing(target, name))
+        )
+
+    def _programs(self, target: Target) -> Programs:
+        with connect(target) as connection:
+            server = catalog.major(connection)
+            if server < features.OLDEST_MAJOR:
+                raise Refused(
+                    f"{place_of(target)} is PostgreSQL {catalog.version(connection)}; "
+                    f"{features.OLDEST_MAJOR} is the oldest that is supported",
+                    hint="upgrade the server; it gets no fixes any more",
+                )
+        encrypted = target.params.get("sslmode") in ENCRYPTED
+        return client_tools(server, encrypted=encrypted, folder=self._settings.programs)
+
+    def _format(self, database: catalog.Database, work: Work) -> str:
+        if self._settings.format == "directory" and has_room(work.scratch, database.size):
+            return "directory"
+        return "custom"
+
+    def _dump(
+        self, run: _Run, sink: ArtifactSink, work: Work, *, fingerprint: bool
+    ) -> Fingerprint | None:
+        """Dump, fingerprint and watch at once; whichever fails first stops the others."""
+        age = self._settings.max_snapshot_age
+        watcher = Watcher(
+            run.target,
+            run.application,
+            work.emit,
+            max_age=age.total_seconds() if age else None,
+            monotonic=work.clock.monotonic,
+        )
+        job = DumpJob(
+            target=run.target,
+            application=run.application,
+            snapshot=run.snapshot.name,
+            programs=run.programs,
+            jobs=run.jobs,
+            lock_timeout=self._settings.lock_timeout.total_seconds(),
+            pulse=lambda: watcher.pulse,
+        )
+        dump = dump_custom
+        if self._settings.format == "directory":
+            if self._format(run.database, work) == "directory":
+                dump = dump_directory
+            else:
+                work.emit(
+                    Warned(
+                        f"{work.scratch} has no room for a dump in directory format: "
+                        "it is made as one stream",
+                        hint="name a scratch folder with more room",
+                    )
+                )
+
+        def connection() -> psycopg.Connection:
+            return connect(run.target, application=run.application)
+
+        def content(cancel: Cancellation) -> Fingerprint | None:
+            pieces: dict[str, Callable[[Cancellation], object]] = {
+                "dump": lambda stop: dump(job, sink, work, stop)
+            }
+            if fingerprint:
+                before = read_sequences(connection)
+                pieces["fingerprint"] = lambda stop: take(
+                    connection,
+                    snapshot=run.snapshot.name,
+                    jobs=run.jobs,
+                    work=replace(work, cancel=stop),
+                )
+            try:
+                done = together(cancel, pieces)
+                taken: Fingerprint | None = done.get("fingerprint")
+                # sequences are in no snapshot: the restored value lies between these readings
+                return taken and bracketed(taken, before, read_sequences(connection))
+            finally:
+                watcher.stop()
+
+        done = together(work.cancel, {"content": content, "watcher": watcher.watch})
+        taken: Fingerprint | None = done["content"]
+        return taken
+
+
+def _identity(target: Target, dbname: str | None = None) -> tuple[str, str, str]:
+    """What tells databases apart without connecting to each."""
+    params = target.params
+    host = params.get("hostaddr") or params.get("host") or ""
+    return host, params.get("port", "5432"), dbname or database_of(target)
+
+
+def _holds_nothing(target: Target, dbname: str) -> bool:
+    """Whether a database is as initdb made it. One that we may not look into counts as used."""
+    try:
+        with connect(target, dbname=dbname) as connection:
+            return not value(connection, catalog.HAS_USER_OBJECTS)
+    except (Unreachable, psycopg.Error):
+        return False
+
+
+def _replica_notes(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.replica:
+        yield "taken from a replica: what it had not applied yet is not in it"
+
+
+def _not_covered(database: catalog.Database) -> Iterator[NotCovered]:
+    yield NotCovered(
+        "server", "postgresql.conf, pg_hba.conf", "configuration files are no part of a dump"
+    )
+    for name in database.tablespaces:
+        yield NotCovered("tablespace", name, "a rehearsed restore uses the default tablespace")
