@@ -275,7 +275,8 @@ class MakeServer(Protocol):
     ) -> PostgresServer: ...
 
 
-def _servers() -> tuple[MakeServer, Callable[[], None]]:
+def postgres_servers() -> tuple[MakeServer, Callable[[], None]]:
+    """A factory of servers, and what stops and removes all that it made."""
     started: list[PostgresServer] = []
     homes: list[Path] = []
 
@@ -315,7 +316,7 @@ def _servers() -> tuple[MakeServer, Callable[[], None]]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The server of this test process, shared by its tests."""
-    make, end = _servers()
+    make, end = postgres_servers()
     try:
         yield make()
     finally:
@@ -334,7 +335,7 @@ def postgres(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
 @pytest.fixture
 def make_server() -> Iterator[MakeServer]:
     """A factory of servers of the test's own; keyword arguments are settings (``wal_level=…``)."""
-    make, end = _servers()
+    make, end = postgres_servers()
     try:
         yield make
     finally:
@@ -344,7 +345,7 @@ def make_server() -> Iterator[MakeServer]:
 @pytest.fixture(scope="module")
 def make_module_server() -> Iterator[MakeServer]:
     """As ``make_server``, for servers that all tests of a module share."""
-    make, end = _servers()
+    make, end = postgres_servers()
     try:
         yield make
     finally:
