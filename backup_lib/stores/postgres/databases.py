@@ -1,0 +1,239 @@
+"""Making, swapping and removing databases on the server that is restored into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from backup_lib.model import Target
+from backup_lib.stores.postgres import catalog
+from backup_lib.stores.postgres.connection import (
+    connect,
+    database_of,
+    place_of,
+    query_failed,
+    value,
+)
+from restoreproof.errors import Inconclusive, Refused, Unreachable
+
+_MAINTENANCE = ("postgres", "template1")
+_PROVIDER_SINCE = 15
+_ICU_RULES_SINCE = 16
+_WITHOUT_LOCALE = "C"
+_BYTEWISE_UTF8 = "C.UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What there is under a database's name.
+
+    Attributes:
+        exists: whether there is such a database.
+        used: whether anything was made in it.
+    """
+
+    exists: bool
+    used: bool
+
+
+@contextmanager
+def administration(target: Target, avoid: str) -> Iterator[psycopg.Connection]:
+    """A connection to a database other than the one to make, rename or drop.
+
+    Raises:
+        Unreachable: no such connection.
+    """
+    others = [name for name in (*_MAINTENANCE, database_of(target)) if name != avoid]
+    for name in others[:-1]:
+        try:
+            connection = connect(target, dbname=name)
+        except Unreachable:
+            continue
+        break
+    else:
+        connection = connect(target, dbname=others[-1])
+    with connection:
+        try:
+            yield connection
+        except psycopg.Error as error:
+            raise query_failed(error, target, "preparing the database") from None
+
+
+def present(admin: psycopg.Connection, target: Target, name: str) -> Present:
+    """Look at what a restore would meet."""
+    row = admin.execute(
+        "SELECT datallowconn FROM pg_database WHERE datname = %s", (name,)
+    ).fetchone()
+    if row is None:
+        return Present(exists=False, used=False)
+    if not row[0]:
+        raise Refused(
+            f"the database {name} does not allow connections, so nothing tells whether it is empty",
+            hint="ALTER DATABASE … ALLOW_CONNECTIONS true, or restore under another name",
+        )
+    with connect(target, dbname=name) as connection:
+        return Present(exists=True, used=bool(value(connection, catalog.HAS_USER_OBJECTS)))
+
+
+def may_create(admin: psycopg.Connection) -> bool:
+    """Whether the role may make databases."""
+    query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+    return bool(value(admin, query))
+
+
+def is_superuser(admin: psycopg.Connection) -> bool:
+    """Whether the role may hand objects to any other."""
+    return bool(value(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
+
+
+def has_tablespaces(admin: psycopg.Connection, names: tuple[str, ...]) -> bool:
+    """Whether all of those tablespaces exist."""
+    there = {name for (name,) in admin.execute("SELECT spcname FROM pg_tablespace")}
+    return there.issuperset(names)
+
+
+def give_to(admin: psycopg.Connection, name: str, like: catalog.Database) -> None:
+    """Give a database the owner it has at the source, where that is known."""
+    if like.owner:
+        admin.execute(
+            sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
+                sql.Identifier(name), sql.Identifier(like.owner)
+            )
+        )
+
+
+def create(
+    admin: psycopg.Connection, name: str, like: catalog.Database, *, disposable: bool
+) -> str:
+    """Make a database with encoding and locale of the source.
+
+    Where a disposable server lacks a libc locale, the database gets one that sorts by code points:
+    content is the same under both, order is not.
+
+    Returns:
+        the locale it got instead of the source's; empty where it is the same.
+
+    Raises:
+        Inconclusive: the server cannot make such a database.
+    """
+    try:
+        admin.execute(_create(name, like, like.collate, like.ctype, catalog.major(admin)))
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.errors.DuplicateDatabase | psycopg.errors.DiskFull):
+            raise
+        first = error
+    else:
+        return ""
+    if disposable and like.provider == "libc":
+        for locale in (_BYTEWISE_UTF8, _WITHOUT_LOCALE):
+            try:
+                admin.execute(_create(name, like, locale, locale, catalog.major(admin)))
+            except (psycopg.errors.InvalidParameterValue, psycopg.errors.WrongObjectType):
+                continue
+            except psycopg.Error:
+                break
+            return locale
+    raise Inconclusive(
+        f"the server cannot make a database with encoding {like.encoding} and locale "
+        f"{like.locale or like.collate} ({like.provider}): {first.diag.message_primary}",
+        hint="generate that locale on the server's machine (Debian: package locales), "
+        "or use a server that is built with that provider",
+    ) from None
+
+
+def _create(
+    name: str, like: catalog.Database, collate: str, ctype: str, major: int
+) -> sql.Composed:
+    options: list[tuple[str, str]] = [("ENCODING", like.encoding)]
+    if major >= _PROVIDER_SINCE:
+        options.append(("LOCALE_PROVIDER", like.provider))
+    options += [("LC_COLLATE", collate), ("LC_CTYPE", ctype)]
+    if like.provider == "icu":
+        options.append(("ICU_LOCALE", like.locale))
+        if like.icu_rules and major >= _ICU_RULES_SINCE:
+            options.append(("ICU_RULES", like.icu_rules))
+    elif like.provider == "builtin":
+        options.append(("BUILTIN_LOCALE", like.locale))
+    return sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(
+        sql.Identifier(name),
+        sql.SQL(" ").join(
+            sql.SQL("{} {}").format(sql.SQL(key), sql.Literal(text)) for key, text in options
+        ),
+    )
+
+
+def drop(admin: psycopg.Connection, name: str) -> None:
+    """Remove a database, whoever is connected to it; none is fine too."""
+    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def fresh_name(stem: str) -> str:
+    """A name that no database has."""
+    return f"restoreproof_{stem}_{os.urandom(4).hex()}"
+
+
+def swap_in(admin: psycopg.Connection, aside: str, name: str, *, replaces: bool) -> None:
+    """Give the database made aside its name; what had the name before is dropped at the end.
+
+    If anything fails, what had the name has it again.
+    """
+    if not replaces:
+        _rename(admin, aside, name)
+        return
+    old = fresh_name("old")
+    _allow_connections(admin, name, allow=False)
+    try:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            (name,),
+        )
+        _rename(admin, name, old)
+        try:
+            _rename(admin, aside, name)
+        except BaseException:
+            _rename(admin, old, name)
+            raise
+    except BaseException:
+        _allow_connections(admin, name, allow=True)
+        raise
+    drop(admin, old)
+
+
+def _rename(admin: psycopg.Connection, name: str, new: str) -> None:
+    admin.execute(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new))
+    )
+
+
+def _allow_connections(admin: psycopg.Connection, name: str, *, allow: bool) -> None:
+    admin.execute(
+        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+            sql.Identifier(name), sql.Literal(allow)
+        )
+    )
+
+
+def refuse_used(target: Target, name: str, there: Present, *, overwrite: bool, only: bool) -> None:
+    """The guard over existing data.
+
+    Raises:
+        Refused: something would be lost.
+    """
+    if not there.used:
+        return
+    place = place_of(target, name)
+    if only:
+        raise Refused(
+            f"the database {place} holds data; single tables are not restored into it",
+            hint="restore them under another name (--database NAME), and copy them from there",
+        )
+    if not overwrite:
+        raise Refused(
+            f"the database {place} holds data",
+            hint="restore under another name (--database NAME), or replace it with --overwrite",
+        )

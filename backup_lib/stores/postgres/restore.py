@@ -1,0 +1,296 @@
+"""Restoring a dump into a database, strictly."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import psycopg
+
+from backup_lib.model import Target
+from backup_lib.stores.postgres import archive
+from backup_lib.stores.postgres.access import access
+from backup_lib.stores.postgres.connection import APPLICATION, connect
+from backup_lib.stores.postgres.judgement import judge_archive
+from backup_lib.stores.postgres.programs import Programs
+from backup_lib.work import Work
+from restoreproof.errors import JudgedBad, NoSpace, RestoreproofError
+from restoreproof.events import Step, step
+from restoreproof.process import Finished, clean_env, run
+
+OpenArchive: TypeAlias = "Callable[[], AbstractContextManager[BinaryIO]]"
+
+_CHUNK = 1024 * 1024
+_HEAD_ROOM = 1.05
+
+# What moves on the server while pg_restore itself waits for it: a new statement, or one that is
+# at work, as against one that waits for a lock or for a client.
+_PULSE = """
+SELECT array_agg((pid, query_start)::text ORDER BY pid),
+       CASE WHEN bool_or(state = 'active' AND coalesce(wait_event_type, '') NOT IN
+                         ('Lock', 'Client', 'IPC', 'Extension')) THEN clock_timestamp() END
+FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreJob:
+    """One run of pg_restore.
+
+    Attributes:
+        target: the server.
+        database: to restore into; it exists and is empty.
+        programs: folder of the tools.
+        server_major: of the server.
+        keep_owners: restore owners and grants; the roles exist.
+        tablespaces: put objects where they were.
+        jobs: connections; more than one needs a file.
+        other_locale: the database has another locale than the source had.
+    """
+
+    target: Target
+    database: str
+    programs: Programs
+    server_major: int
+    keep_owners: bool
+    tablespaces: bool
+    jobs: int = 1
+    other_locale: bool = False
+
+    @property
+    def place(self) -> Target:
+        """The target, with the database that is restored into."""
+        return with_database(self.target, self.database)
+
+    def options(self) -> list[str]:
+        """Of pg_restore, without connection and archive."""
+        return [
+            *([] if self.keep_owners else ["--no-owner", "--no-acl"]),
+            *([] if self.tablespaces else ["--no-tablespaces"]),
+            *([f"--jobs={self.jobs}"] if self.jobs > 1 else []),
+        ]
+
+
+def with_database(target: Target, database: str) -> Target:
+    """The same server, another database."""
+    return replace(target, params={**target.params, "dbname": database})
+
+
+def restore_stream(
+    job: RestoreJob, stream: BinaryIO, work: Work, *, total: int | None = None
+) -> tuple[str, ...]:
+    """Restore a custom-format archive that is read once, from the front.
+
+    Returns:
+        tolerated errors.
+
+    Raises:
+        JudgedBad, Unreachable, Inconclusive, NoSpace: see :func:`.judgement.judge_archive`.
+    """
+    with step(work.emit, "restore", "restoring the database", total=total) as telling:
+        pieces = _counted(stream, telling)
+        return _pg_restore(job, ["--format=custom"], work, stdin=pieces)
+
+
+def restore_file(
+    job: RestoreJob, path: Path, work: Work, *, entries: list[archive.Entry] | None = None
+) -> tuple[str, ...]:
+    """Restore an archive file or a directory-format folder; or parts of it.
+
+    Returns:
+        tolerated errors.
+
+    Raises:
+        JudgedBad, Unreachable, Inconclusive, NoSpace: see :func:`.judgement.judge_archive`.
+    """
+    with (
+        step(work.emit, "restore", "restoring the database"),
+        tempfile.TemporaryDirectory(prefix="restore-", dir=work.scratch) as scratch,
+    ):
+        options: list[str] = []
+        if entries is not None:
+            listing = Path(scratch, "list")
+            listing.write_text(archive.list_file(entries), encoding="utf-8")
+            options.append(f"--use-list={listing}")
+        return _pg_restore(job, [*options, str(path.absolute())], work)
+
+
+def database_properties(programs: Programs, open_archive: OpenArchive | Path, work: Work) -> bytes:
+    """SQL for settings, grants and comment of the database itself; empty where it has none.
+
+    pg_restore writes them only together with ``CREATE DATABASE``, from which they are taken out.
+    """
+    listing = table_of_contents(programs, open_archive, work, create=True)
+    wanted = archive.database_entries(archive.contents(listing))
+    if not wanted:
+        return b""
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=work.scratch) as scratch:
+        listing_file = Path(scratch, "list")
+        listing_file.write_text(archive.list_file(wanted), encoding="utf-8")
+        script = _printed(
+            programs, ["--create", f"--use-list={listing_file}", "--file=-"], open_archive, work
+        )
+    return archive.properties_in(script)
+
+
+def table_of_contents(
+    programs: Programs,
+    open_archive: OpenArchive | Path,
+    work: Work,
+    *,
+    create: bool = False,
+) -> str:
+    """What ``pg_restore --list --verbose`` prints about an archive.
+
+    Raises:
+        JudgedBad: it is not a readable archive.
+    """
+    arguments = ["--list", "--verbose", *(["--create"] if create else [])]
+    return _printed(programs, arguments, open_archive, work).decode("utf-8", "surrogateescape")
+
+
+def _printed(
+    programs: Programs, arguments: list[str], open_archive: OpenArchive | Path, work: Work
+) -> bytes:
+    printed = bytearray()
+
+    def ask(more: list[str], stdin: Iterator[bytes] | None) -> Finished:
+        return run(
+            [programs.path("pg_restore"), *arguments, *more],
+            env=clean_env(),
+            stdin=stdin,
+            stdout=printed.extend,
+            stall_timeout=work.stall_timeout,
+            cancel=work.cancel,
+            accept=(0, 1),
+        )
+
+    if isinstance(open_archive, Path):
+        finished = ask([str(open_archive.absolute())], None)
+    else:
+        with open_archive() as stream:
+            finished = ask(["--format=custom"], _pieces(stream))
+    if finished.returncode:
+        raise JudgedBad(
+            f"the archive's table of contents cannot be read: {finished.stderr.strip()}",
+            hint="use an older backup set, and find out what damaged this one",
+        )
+    return bytes(printed)
+
+
+@contextmanager
+def unpacked(stream: BinaryIO, size: int, work: Work) -> Iterator[Path]:
+    """A directory-format dump out of the tar it was stored as.
+
+    Raises:
+        NoSpace: the scratch folder has no room for it.
+        JudgedBad: it is no such tar.
+    """
+    need_room(work.scratch, size)
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=work.scratch) as scratch:
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                for member in tar:
+                    work.cancel.check()
+                    if not member.isreg() or "/" in member.name:
+                        raise tarfile.TarError(f"unexpected member {member.name!r}")
+                    tar.extract(member, scratch, filter="data")
+        except tarfile.TarError as error:
+            raise JudgedBad(
+                f"the dump is not a whole tar: {error}",
+                hint="use an older backup set, and find out what damaged this one",
+            ) from error
+        except OSError as error:
+            raise NoSpace(
+                f"the dump cannot be unpacked into {work.scratch}: {error.strerror}",
+                hint="name a scratch folder with more room",
+            ) from error
+        while stream.read(_CHUNK):
+            pass  # to the end: only there the digest is checked
+        yield Path(scratch)
+
+
+def need_room(folder: Path, size: int) -> None:
+    """Check that a file of that size fits.
+
+    Raises:
+        NoSpace: it does not.
+    """
+    if not fits(folder, size):
+        raise NoSpace(
+            f"{folder} has no room for {size} bytes",
+            hint="free some room there, or name another scratch folder",
+        )
+
+
+def fits(folder: Path, size: int) -> bool:
+    """Whether a file of that size fits into a folder's disk."""
+    return shutil.disk_usage(folder).free > size * _HEAD_ROOM
+
+
+def _pg_restore(
+    job: RestoreJob, arguments: list[str], work: Work, *, stdin: Iterator[bytes] | None = None
+) -> tuple[str, ...]:
+    pulse = _Pulse(job.target)
+    try:
+        with access(job.target, dbname=job.database) as way:
+            finished = run(
+                [
+                    job.programs.path("pg_restore"),
+                    f"--dbname={way.conninfo}",
+                    "--no-password",
+                    *job.options(),
+                    *arguments,
+                ],
+                env=way.env,
+                pass_fds=way.pass_fds,
+                stdin=stdin,
+                stall_timeout=work.stall_timeout,
+                cancel=work.cancel,
+                accept=(0, 1),
+                progress=pulse.feel,
+            )
+    finally:
+        pulse.close()
+    return judge_archive(finished, job.place, job.server_major, other_locale=job.other_locale)
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    while piece := stream.read(_CHUNK):
+        yield piece
+
+
+def _counted(stream: BinaryIO, telling: Step) -> Iterator[bytes]:
+    done = 0
+    for piece in _pieces(stream):
+        yield piece
+        done += len(piece)
+        telling.progress(done)
+
+
+class _Pulse:
+    """Whether the server does something: asked while pg_restore itself waits for it."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._connection: psycopg.Connection | None = None
+
+    def feel(self) -> object:
+        """Anything that changes while the server works; None where it does not say."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self._target)
+            return self._connection.execute(_PULSE, (APPLICATION,)).fetchone()
+        except (psycopg.Error, RestoreproofError):
+            return None
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()

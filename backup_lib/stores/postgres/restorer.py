@@ -1,0 +1,290 @@
+"""The restorer of the store ``postgres``: knows nothing but what the manifest says."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from backup_lib.model import Artifact, Fingerprint, Gap, ServerFacts, StoreRecord, Target
+from backup_lib.stores.base import ArtifactSource, AssertionResult, Restored, RestoreOptions
+from backup_lib.stores.postgres import archive, catalog, databases, features, needs
+from backup_lib.stores.postgres.address import ENCRYPTED
+from backup_lib.stores.postgres.assertions import check
+from backup_lib.stores.postgres.cluster import ROLES_ROLE
+from backup_lib.stores.postgres.connection import connect, database_of, place_of
+from backup_lib.stores.postgres.content import METHOD, take
+from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
+from backup_lib.stores.postgres.plain import run_script
+from backup_lib.stores.postgres.programs import Programs, client_tools
+from backup_lib.stores.postgres.restore import (
+    RestoreJob,
+    database_properties,
+    fits,
+    need_room,
+    restore_file,
+    restore_stream,
+    table_of_contents,
+    unpacked,
+    with_database,
+)
+from backup_lib.stores.postgres.roles import existing_roles, make_placeholders, restore_roles
+from backup_lib.work import Work
+from restoreproof.errors import Inconclusive, Refused, Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from backup_lib.sandboxes.base import ServerRecipe
+
+_WORTH_PARALLEL = 64 * 1024 * 1024
+"""Bytes of a dump from which on several jobs are faster than reading it only once."""
+
+_MOST_JOBS = 8
+_TOOLS = ("pg_restore", "psql")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One restore while it runs."""
+
+    source: ArtifactSource
+    target: Target
+    options: RestoreOptions
+    work: Work
+    database: catalog.Database
+    programs: Programs
+    artifact: Artifact
+
+    @property
+    def name(self) -> str:
+        """What the restored database is called in the end."""
+        if self.options.database is None and self.target.disposable:
+            return self.database.name
+        return self.options.database or database_of(self.target)
+
+
+class PostgresRestorer:
+    """Restores into a PostgreSQL server, and reads back."""
+
+    def recipe(self, record: StoreRecord) -> ServerRecipe:
+        from backup_lib.stores.postgres.server import PostgresRecipe
+
+        return PostgresRecipe(lambda facts: not self.gaps(record, facts))
+
+    def gaps(self, record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:
+        return needs.gaps(record, offers)
+
+    def place(self, target: Target, options: RestoreOptions) -> str:
+        return options.database or database_of(target)
+
+    def restore(
+        self, source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
+    ) -> Restored:
+        if options.only and options.overwrite:
+            raise UsageError(
+                "single tables cannot replace a whole database",
+                hint="leave --overwrite out, and restore them under another name (--database NAME)",
+            )
+        plan = _plan(source, target, options, work)
+        if target.disposable:
+            return _into_sandbox(plan)
+        return _into_server(plan)
+
+    def fingerprint(self, record: StoreRecord, target: Target, work: Work) -> Fingerprint:
+        taken = record.backup.fingerprint
+        if taken is not None and taken.method != METHOD:
+            raise Inconclusive(
+                f"the backup's fingerprint is of the method {taken.method}, unknown here",
+                hint="verify it with a version of this software that knows it",
+            )
+        jobs = min(work.jobs, _MOST_JOBS)
+        return take(lambda: connect(target), snapshot=None, jobs=jobs, work=work)
+
+    def check_assertions(
+        self, target: Target, assertions: Sequence[str], work: Work
+    ) -> tuple[AssertionResult, ...]:
+        return check(target, assertions, work)
+
+
+def _plan(source: ArtifactSource, target: Target, options: RestoreOptions, work: Work) -> _Plan:
+    record = source.record
+    database = catalog.Database.from_details(record.backup.details)
+    dumped_by = str(record.backup.details.get("dumped_by") or record.backup.server.version)
+    artifact = next((a for a in record.artifacts if a.role == DATABASE_ROLE), None)
+    if artifact is None:
+        raise UsageError(
+            f"the set holds no dump of {record.name}", hint="backup.show lists what is in it"
+        )
+    encrypted = target.params.get("sslmode") in ENCRYPTED
+    programs = client_tools(features.major(dumped_by), encrypted=encrypted, names=_TOOLS)
+    return _Plan(source, target, options, work, database, programs, artifact)
+
+
+def _into_sandbox(plan: _Plan) -> Restored:
+    """Straight into a disposable server: roles first, so that owners and grants can be kept."""
+    target, name = plan.target, plan.name
+    notes: list[str] = []
+    with databases.administration(target, name) as admin:
+        notes += _roles(plan, admin)
+        databases.drop(admin, name)
+        other = databases.create(admin, name, plan.database, disposable=True)
+        if other:
+            notes.append(
+                f"the locale {plan.database.collate} is not on this server: "
+                f"{other} instead, which sorts differently and changes no content"
+            )
+        make_placeholders(admin, plan.database.roles)
+        databases.give_to(admin, name, plan.database)
+        job = RestoreJob(
+            target,
+            name,
+            plan.programs,
+            catalog.major(admin),
+            keep_owners=True,
+            tablespaces=False,
+            jobs=min(plan.work.jobs, _MOST_JOBS),
+            other_locale=bool(other),
+        )
+    tolerated = _restore(plan, job)
+    notes += _properties(plan)
+    return Restored(with_database(target, name), tolerated, tuple(notes))
+
+
+def _into_server(plan: _Plan) -> Restored:
+    """Aside, under a name of its own; renamed at the end, so that a failure changes nothing."""
+    target, name, options = plan.target, plan.name, plan.options
+    with databases.administration(target, name) as admin:
+        major = catalog.major(admin)
+        _refuse_older_server(plan, admin)
+        there = databases.present(admin, target, name)
+        databases.refuse_used(
+            target, name, there, overwrite=options.overwrite, only=bool(options.only)
+        )
+        notes = _roles(plan, admin) if options.globals else []
+        missing = sorted({*plan.database.roles} - existing_roles(admin))
+        keep_owners = not missing and databases.is_superuser(admin)
+        if not keep_owners:
+            why = f"the roles {', '.join(missing)} are missing" if missing else "no superuser"
+            notes.append(f"owners and grants were not restored: {why}")
+        job = RestoreJob(
+            target,
+            name,
+            plan.programs,
+            major,
+            keep_owners=keep_owners,
+            tablespaces=databases.has_tablespaces(admin, plan.database.tablespaces),
+            jobs=min(plan.work.jobs, _MOST_JOBS),
+        )
+        if not databases.may_create(admin):
+            tolerated = _straight(plan, job, exists=there.exists)
+        else:
+            tolerated = _aside(plan, job, admin, replaces=there.exists)
+            if keep_owners:
+                databases.give_to(admin, name, plan.database)
+    if keep_owners:
+        notes += _properties(plan)
+    return Restored(with_database(target, name), tolerated, tuple(notes))
+
+
+def _aside(
+    plan: _Plan, job: RestoreJob, admin: psycopg.Connection, *, replaces: bool
+) -> tuple[str, ...]:
+    aside = databases.fresh_name("new")
+    databases.create(admin, aside, plan.database, disposable=False)
+    try:
+        tolerated = _restore(plan, replace(job, database=aside))
+        plan.work.cancel.check()
+        databases.swap_in(admin, aside, job.database, replaces=replaces)
+    except BaseException:
+        databases.drop(admin, aside)
+        raise
+    return tolerated
+
+
+def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
+    """Into an empty database of that name, where the role may make none itself.
+
+    Every digest is checked before the first statement.
+    """
+    if not exists or plan.options.overwrite:
+        user = plan.target.params.get("user", "the user")
+        raise Unreachable(
+            f"{user} may not make databases on {place_of(plan.target)}",
+            hint=f'ALTER ROLE "{user}" CREATEDB, or have an empty database {plan.name} made',
+        )
+    return _restore(plan, job, staged=True)
+
+
+def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str, ...]:
+    """From a stream where one job will do; else from a file."""
+    artifact, work = plan.artifact, plan.work
+    parallel = (
+        job.jobs > 1
+        and artifact.plain_size >= _WORTH_PARALLEL
+        and fits(work.scratch, artifact.plain_size)
+    )
+    if artifact.media_type != DIRECTORY_TYPE and not (staged or parallel or plan.options.only):
+        with plan.source.open(DATABASE_ROLE) as stream:
+            return restore_stream(replace(job, jobs=1), stream, work, total=artifact.plain_size)
+    with _file(plan) as path:
+        entries = None
+        if plan.options.only:
+            listing = table_of_contents(plan.programs, path, work)
+            entries = archive.parts(
+                archive.contents(listing), plan.options.only, plan.database.roles
+            )
+        return restore_file(job, path, work, entries=entries)
+
+
+@contextmanager
+def _file(plan: _Plan) -> Iterator[Path]:
+    """The dump as a file or folder, its digest checked."""
+    with ExitStack() as stack:
+        if plan.artifact.media_type == DIRECTORY_TYPE:
+            stream = stack.enter_context(plan.source.open(DATABASE_ROLE))
+            yield stack.enter_context(unpacked(stream, plan.artifact.plain_size, plan.work))
+            return
+        need_room(plan.work.scratch, plan.artifact.plain_size)
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="restore-", dir=plan.work.scratch)
+        )
+        yield plan.source.stage(DATABASE_ROLE, Path(folder))
+
+
+def _properties(plan: _Plan) -> tuple[str, ...]:
+    """Settings, grants and comment of the database itself, under the name it has at the source."""
+    if plan.options.only or plan.name != plan.database.name:
+        return ("settings of the database itself belong to its name and were not restored",)
+    if plan.artifact.media_type == DIRECTORY_TYPE:
+        with _file(plan) as folder:
+            script = database_properties(plan.programs, folder, plan.work)
+    else:
+        script = database_properties(
+            plan.programs, lambda: plan.source.open(DATABASE_ROLE), plan.work
+        )
+    if script:
+        place = with_database(plan.target, plan.name)
+        run_script(place, plan.programs, io.BytesIO(script), plan.work)
+    return ()
+
+
+def _roles(plan: _Plan, admin: psycopg.Connection) -> list[str]:
+    """Roles of the source, where the set has them."""
+    if not any(artifact.role == ROLES_ROLE for artifact in plan.source.record.artifacts):
+        return ["the set holds no roles"]
+    with plan.source.open(ROLES_ROLE) as stream:
+        return restore_roles(
+            with_database(plan.target, admin.info.dbname), admin, plan.programs, stream, plan.work
+        )
+
+
+def _refuse_older_server(plan: _Plan, admin: psycopg.Connection) -> None:
+    offers = ServerFacts(catalog.PRODUCT, catalog.version(admin))
+    for gap in needs.gaps(plan.source.record, offers):
+        if gap.need.feature == features.SERVER:
+            raise Refused(gap.message, hint=gap.hint)

@@ -1,0 +1,78 @@
+"""Restoring roles: those that exist already are left as they are."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import psycopg
+from psycopg import sql
+
+from backup_lib.model import Target
+from backup_lib.stores.postgres.plain import run_script
+from backup_lib.stores.postgres.programs import Programs
+from backup_lib.work import Work
+from restoreproof.errors import Inconclusive
+
+_LARGEST = 256 * 1024 * 1024
+_RESERVED = "pg_"
+
+
+def existing_roles(admin: psycopg.Connection) -> set[str]:
+    """All roles of the server."""
+    return {name for (name,) in admin.execute("SELECT rolname FROM pg_roles")}
+
+
+def make_placeholders(admin: psycopg.Connection, names: Iterable[str]) -> None:
+    """Make the roles that own or were granted something, where they are not there."""
+    for name in sorted(set(names) - existing_roles(admin)):
+        if not name.startswith(_RESERVED):
+            admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
+
+def restore_roles(
+    target: Target,
+    admin: psycopg.Connection,
+    programs: Programs,
+    stream: BinaryIO,
+    work: Work,
+) -> list[str]:
+    """Run the role statements of ``pg_dumpall --roles-only``.
+
+    Statements about roles that exist are taken out: their passwords and rights stay.
+
+    Returns:
+        remarks for people.
+
+    Raises:
+        JudgedBad: the statements fail on a server that is well.
+        Unreachable: the server is not well, or refuses us.
+    """
+    script = stream.read(_LARGEST + 1)
+    if len(script) > _LARGEST:
+        raise Inconclusive(
+            f"the roles are more than {_LARGEST // 1024**2} MiB of SQL",
+            hint="restore them by hand with psql",
+        )
+    names = sorted(existing_roles(admin))
+    kept = without_roles(script, [sql.Identifier(name).as_string(admin) for name in names] + names)
+    run_script(target, programs, io.BytesIO(kept), work)
+    left = [name for name in names if not name.startswith(_RESERVED)]
+    return [f"roles that existed were left as they are: {', '.join(left)}"]
+
+
+def without_roles(script: bytes, names: Iterable[str]) -> bytes:
+    """The script without the statements that make, change or comment those roles.
+
+    Args:
+        script: of pg_dumpall, one statement a line.
+        names: as SQL spells them.
+    """
+    alternatives = b"|".join(re.escape(name.encode()) for name in names)
+    line = re.compile(
+        rb"^(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE) (?:" + alternatives + rb")(?:;| .*)$\n?",
+        re.MULTILINE,
+    )
+    return line.sub(b"", script)
