@@ -45,7 +45,7 @@ def _open(path: Path) -> bool:
         return bool(mode & stat.S_IROTH) and bool(mode & stat.S_IXOTH or not mode & stat.S_IXUSR)
     if mode & (stat.S_IROTH | stat.S_IXOTH) != stat.S_IROTH | stat.S_IXOTH:
         return False
-    return all(_open(Path(entry)) for entry in os.scandir(path) if not entry.is_symlink())
+    return all(_open(entry) for entry in path.iterdir() if not entry.is_symlink())
 
 
 def _make_folders(folder: Path, top: Path) -> None:
@@ -60,12 +60,12 @@ def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
         target.mkdir()
         target.chmod(0o755)
-        for entry in os.scandir(source):
+        for entry in source.iterdir():
             inside = target / entry.name
             if entry.is_symlink():
-                inside.symlink_to(Path(entry).readlink())
+                inside.symlink_to(entry.readlink())
             else:
-                _copy(Path(entry), inside)
+                _copy(entry, inside)
     else:
         shutil.copyfile(source, target)
         target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
