@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from restoreproof.errors import UsageError
 
@@ -59,6 +61,11 @@ class Entry:
     def is_a(self, kinds: Sequence[str]) -> bool:
         """Whether it is of one of those kinds. Longer kinds stand before those they begin with."""
         return any(self.text.startswith(f"{kind} ") for kind in kinds)
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file is an archive in tar format, which is read by one job only."""
+    return path.is_file() and tarfile.is_tarfile(path)
 
 
 def contents(listing: str) -> tuple[Entry, ...]:

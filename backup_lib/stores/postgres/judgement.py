@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from backup_lib.model import Target
 from backup_lib.stores.postgres.allowlist import (
     ToolError,
@@ -51,7 +53,12 @@ _LOCALE_MATTERS = ("violates partition constraint", "violates check constraint",
 
 
 def judge_archive(
-    finished: Finished, target: Target, server_major: int, *, other_locale: bool = False
+    finished: Finished,
+    target: Target,
+    server_major: int,
+    *,
+    other_locale: bool = False,
+    allowed: tuple[re.Pattern[str], ...] = (),
 ) -> tuple[str, ...]:
     """Judge a run of pg_restore that ended with 0 or 1.
 
@@ -60,6 +67,7 @@ def judge_archive(
         target: the server, asked whether it is still alive.
         server_major: its major version.
         other_locale: the database has another locale than the source had.
+        allowed: further messages that are no reason to fail; the count holds for them too.
 
     Returns:
         the errors that the published list allows, verbatim.
@@ -74,7 +82,11 @@ def judge_archive(
         return ()
     errors = tuple(errors_in(finished.stderr))
     count = ignored_count(finished.stderr)
-    bad = untolerated(errors, server_major)
+    bad = [
+        error
+        for error in untolerated(errors, server_major)
+        if not any(entry.fullmatch(error.message) for entry in allowed)
+    ]
     if count is not None and count == len(errors) and not bad:
         return tuple(str(error) for error in errors)
     if bad:

@@ -9,10 +9,9 @@ of lines, which is taken out: within our lock it could only be refused.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -26,7 +25,7 @@ from restoreproof.errors import Inconclusive, JudgedBad
 from restoreproof.process import ChildFailed, run
 
 _CHUNK = 1024 * 1024
-_HEAD = 64 * 1024
+HEAD_SIZE = 64 * 1024
 _TAIL = 4096
 _STDERR_LIMIT = 60 * 1024
 
@@ -111,13 +110,14 @@ def run_script(
         Inconclusive: psql cannot be locked, or the script wants something of psql itself.
         Unreachable, NoSpace: the server is the trouble.
     """
-    first = first + stream.read(max(0, _HEAD - len(first)))
+    first = first + stream.read(max(0, HEAD_SIZE - len(first)))
     head = look_at(first)
     end = _End()
     with access(target) as way:
-        _try_lock(programs, way)
+        argv = _shut_in(_argv(programs, way), target, programs)
+        _try_lock(programs, way, argv)
         finished = run(
-            _argv(programs, way),
+            [*argv, "--output=/dev/null"],
             env=way.env,
             pass_fds=way.pass_fds,
             stdin=_locked(_without_pair(_bytes(first, stream, end), head.token)),
@@ -154,17 +154,25 @@ def _argv(programs: Programs, way: Access) -> list[str]:
         "--set=VERBOSITY=terse",
         "--set=SHOW_CONTEXT=never",
         f"--dbname={way.conninfo}",
-        "--output=/dev/null",
         "--file=-",
     ]
 
 
-def _try_lock(programs: Programs, way: Access) -> None:
+def _shut_in(argv: list[str], target: Target, programs: Programs) -> Sequence[str]:
+    """For a sandbox, psql sees nothing but itself and the server's socket."""
+    if not (target.disposable and target.params.get("host", "").startswith("/")):
+        return argv
+    from backup_lib.stores.postgres.server import client_confinement
+    from restoreproof.confine import confined
+
+    return confined(argv, client_confinement(target, programs.folder))
+
+
+def _try_lock(programs: Programs, way: Access, argv: Sequence[str]) -> None:
     """Whether this psql refuses commands once it is locked: seen, not read off its version."""
     token = secrets.token_hex(16)
     probe = f"\\restrict {token}\n\\echo open\n".encode()
     said = bytearray()
-    argv = [option for option in _argv(programs, way) if not option.startswith("--output")]
     try:
         finished = run(
             argv, env=way.env, pass_fds=way.pass_fds, stdin=iter([probe]), stdout=said.extend
@@ -232,8 +240,3 @@ def _without_pair(pieces: Iterator[bytes], token: bytes) -> Iterator[bytes]:
         yield line.sub(b"", held[:cut])
         held = held[cut:]
     yield line.sub(b"", held)
-
-
-def psql_available(programs: Programs) -> bool:
-    """Whether the folder has psql."""
-    return os.access(programs.path("psql"), os.X_OK)

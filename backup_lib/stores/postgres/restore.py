@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 import tempfile
@@ -23,6 +24,7 @@ from backup_lib.work import Work
 from restoreproof.errors import JudgedBad, NoSpace, RestoreproofError
 from restoreproof.events import Step, step
 from restoreproof.process import Finished, clean_env, run
+from restoreproof.process.diagnostics import last_meaningful_line
 
 OpenArchive: TypeAlias = "Callable[[], AbstractContextManager[BinaryIO]]"
 
@@ -52,6 +54,7 @@ class RestoreJob:
         tablespaces: put objects where they were.
         jobs: connections; more than one needs a file.
         other_locale: the database has another locale than the source had.
+        allowed: further messages that are no reason to fail.
     """
 
     target: Target
@@ -62,6 +65,7 @@ class RestoreJob:
     tablespaces: bool
     jobs: int = 1
     other_locale: bool = False
+    allowed: tuple[re.Pattern[str], ...] = ()
 
     @property
     def place(self) -> Target:
@@ -133,7 +137,7 @@ def database_properties(programs: Programs, open_archive: OpenArchive | Path, wo
     with tempfile.TemporaryDirectory(prefix="restore-", dir=work.scratch) as scratch:
         listing_file = Path(scratch, "list")
         listing_file.write_text(archive.list_file(wanted), encoding="utf-8")
-        script = _printed(
+        script = printed_by_pg_restore(
             programs, ["--create", f"--use-list={listing_file}", "--file=-"], open_archive, work
         )
     return archive.properties_in(script)
@@ -152,12 +156,19 @@ def table_of_contents(
         JudgedBad: it is not a readable archive.
     """
     arguments = ["--list", "--verbose", *(["--create"] if create else [])]
-    return _printed(programs, arguments, open_archive, work).decode("utf-8", "surrogateescape")
+    return printed_by_pg_restore(programs, arguments, open_archive, work).decode(
+        "utf-8", "surrogateescape"
+    )
 
 
-def _printed(
+def printed_by_pg_restore(
     programs: Programs, arguments: list[str], open_archive: OpenArchive | Path, work: Work
 ) -> bytes:
+    """What pg_restore prints about an archive, when it does not restore it.
+
+    Raises:
+        JudgedBad: it is not a readable archive.
+    """
     printed = bytearray()
 
     def ask(more: list[str], stdin: Iterator[bytes] | None) -> Finished:
@@ -178,7 +189,8 @@ def _printed(
             finished = ask(["--format=custom"], _pieces(stream))
     if finished.returncode:
         raise JudgedBad(
-            f"the archive's table of contents cannot be read: {finished.stderr.strip()}",
+            "the archive's table of contents cannot be read: "
+            + last_meaningful_line(finished.stderr, "pg_restore"),
             hint="use an older backup set, and find out what damaged this one",
         )
     return bytes(printed)
@@ -258,7 +270,13 @@ def _pg_restore(
             )
     finally:
         pulse.close()
-    return judge_archive(finished, job.place, job.server_major, other_locale=job.other_locale)
+    return judge_archive(
+        finished,
+        job.place,
+        job.server_major,
+        other_locale=job.other_locale,
+        allowed=job.allowed,
+    )
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

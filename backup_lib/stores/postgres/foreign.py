@@ -1,0 +1,97 @@
+"""Dumps that some other tool made: no manifest, no fingerprint, only the file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from backup_lib.model import Target
+from backup_lib.stores.base import Restored
+from backup_lib.stores.postgres import archive, catalog, databases, features
+from backup_lib.stores.postgres.plain import FOREIGN_ALLOWED, HEAD_SIZE, look_at, run_script
+from backup_lib.stores.postgres.programs import Programs, client_tools
+from backup_lib.stores.postgres.restore import (
+    RestoreJob,
+    printed_by_pg_restore,
+    restore_file,
+    with_database,
+)
+from backup_lib.work import Work
+from restoreproof.errors import UsageError
+from restoreproof.events import step
+
+DATABASE = "restored"
+
+_MOST_JOBS = 8
+_ENCODING = re.compile(rb"^SET client_encoding = '([A-Za-z0-9_]+)';", re.MULTILINE)
+_NO_OWNERS = "owners and grants were not restored: the file brings no roles"
+
+
+def restore_plain_sql(stream: BinaryIO, target: Target, work: Work) -> Restored:
+    """Run a plain SQL dump in a new database of a disposable server.
+
+    Args:
+        stream: the SQL, decompressed.
+        target: a sandbox.
+        work: the circumstances.
+
+    Raises:
+        JudgedBad: it fails, or it is cut.
+        Inconclusive: it wants something of psql itself, or the server lacks what it needs.
+        Unreachable, NoSpace: the server is the trouble.
+        UsageError: there is no psql.
+    """
+    first = stream.read(HEAD_SIZE)
+    programs = _newest("psql")
+    place = _new_database(target, look_at(first).encoding)
+    with step(work.emit, "restore", "running the SQL dump"):
+        tolerated = run_script(place, programs, stream, work, first=first, allowed=FOREIGN_ALLOWED)
+    return Restored(place, tolerated, ("roles that the dump names were not made",))
+
+
+def restore_archive_file(path: Path, target: Target, work: Work) -> Restored:
+    """Restore an archive (custom, tar or directory format) into a new database of a sandbox.
+
+    Raises:
+        JudgedBad: it cannot be restored.
+        Inconclusive: the server lacks what it needs.
+        Unreachable, NoSpace: the server is the trouble.
+        UsageError: there is no pg_restore.
+    """
+    programs = _newest("pg_restore")
+    header = printed_by_pg_restore(programs, ["--schema-only", "--file=-"], path, work)
+    found = _ENCODING.search(header)
+    place = _new_database(target, found[1].decode() if found else "")
+    with databases.administration(target, DATABASE) as admin:
+        server_major = catalog.major(admin)
+    job = RestoreJob(
+        target,
+        DATABASE,
+        programs,
+        server_major,
+        keep_owners=False,
+        tablespaces=False,
+        jobs=1 if archive.is_tar(path) else min(work.jobs, _MOST_JOBS),
+        allowed=FOREIGN_ALLOWED,
+        other_locale=True,
+    )
+    return Restored(place, restore_file(job, path, work), (_NO_OWNERS,))
+
+
+def _newest(name: str) -> Programs:
+    """The newest tool of this machine: who wrote the dump is not known yet."""
+    for major in range(features.NEWEST_MAJOR, features.OLDEST_MAJOR, -1):
+        try:
+            return client_tools(major, encrypted=False, names=(name,))
+        except UsageError:
+            continue
+    return client_tools(features.OLDEST_MAJOR, encrypted=False, names=(name,))
+
+
+def _new_database(target: Target, encoding: str) -> Target:
+    like = catalog.Database.from_details({"encoding": encoding or "UTF8"})
+    with databases.administration(target, DATABASE) as admin:
+        databases.drop(admin, DATABASE)
+        databases.create(admin, DATABASE, like, disposable=True)
+    return with_database(target, DATABASE)
