@@ -65,7 +65,7 @@ def judge(session: nox.Session, audit: Audit) -> None:
         session.log(finding)
     counts = (
         f"{len(audit.looked_at)} looked at, {len(audit.not_looked_at)} not, "
-        f"{len(audit.findings)} findings"
+        f"{len(audit.findings)} findings, {len(audit.accepted)} accepted with a reason"
     )
     if audit.verdict is Verdict.PASSED:
         session.log(counts)

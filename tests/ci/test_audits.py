@@ -16,6 +16,7 @@ BAD = {
 # what pip-audit 2.10 writes, with exit code 0 and "No known vulnerabilities found", where the
 # service knows no package
 UNKNOWN = {"name": "rich", "skip_reason": "Dependency not found and could not be audited"}
+SHELL = {"filename": "a.py", "line_number": 3, "test_id": "B602", "issue_text": "shell"}
 
 
 def pip_report(*packages: object) -> str:
@@ -70,9 +71,7 @@ def test_pip_audit_names_the_version_that_mends_a_vulnerability() -> None:
         (
             bandit_report(
                 "a.py",
-                results=[
-                    {"filename": "a.py", "line_number": 3, "test_id": "B602", "issue_text": "shell"}
-                ],
+                results=[SHELL | {"code": "2 import os\n3 run()\n"}],
             ),
             Verdict.FAILED,
         ),
@@ -81,3 +80,19 @@ def test_pip_audit_names_the_version_that_mends_a_vulnerability() -> None:
 )
 def test_bandit_passes_only_when_every_file_was_read(report: str, verdict: Verdict) -> None:
     assert read_bandit(report, ["a.py"]).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("line", "answered"),
+    [
+        ("3 run()  # noqa: S602  # the argument is ours", True),
+        ("3 run()  # noqa: A001, S602 - the argument is ours", True),
+        ("3 run()  # noqa: S602", False),
+        ("3 run()  # noqa: S603  # another rule", False),
+        ("2 run()  # noqa: S602  # another line\n3 run()", False),
+    ],
+)
+def test_a_finding_is_accepted_only_where_its_line_says_why(line: str, answered: bool) -> None:
+    audit = read_bandit(bandit_report("a.py", results=[SHELL | {"code": f"{line}\n"}]), ["a.py"])
+    assert audit.verdict is (Verdict.PASSED if answered else Verdict.FAILED)
+    assert len(audit.accepted) == answered

@@ -17,11 +17,15 @@ from restoreproof.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a scanner looked at, what it did not, and what it found; each one readable line."""
+    """What a scanner looked at, what it did not, and what it found; each one readable line.
+
+    ``accepted`` holds findings that the code itself answers, with a reason beside.
+    """
 
     looked_at: tuple[str, ...]
     not_looked_at: tuple[str, ...]
     findings: tuple[str, ...]
+    accepted: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -57,17 +61,27 @@ def read_bandit(report: str, files: Collection[str]) -> Audit:
         return _unreadable(files)
     errors = {f"{error['filename']}": f"{error['reason']}" for error in document["errors"]}
     looked_at = set(document["metrics"]) - {"_totals"} - set(errors)
+    findings: dict[bool, list[str]] = {True: [], False: []}
+    for found in document["results"]:
+        findings[_is_answered(found)].append(
+            f"{found['filename']}:{found['line_number']}: {found['test_id']} {found['issue_text']}"
+        )
     return Audit(
         looked_at=tuple(sorted(looked_at)),
         not_looked_at=tuple(
             f"{name}: {errors.get(name, 'not in the report')}"
             for name in sorted({*files, *errors} - looked_at)
         ),
-        findings=tuple(
-            f"{found['filename']}:{found['line_number']}: {found['test_id']} {found['issue_text']}"
-            for found in document["results"]
-        ),
+        findings=tuple(findings[False]),
+        accepted=tuple(findings[True]),
     )
+
+
+def _is_answered(found: Mapping[str, Any]) -> bool:
+    """Whether the line says ``noqa`` and why, for the same rule: ruff's S108 is bandit's B108."""
+    rule = found["test_id"].replace("B", "S", 1)
+    answer = rf"^{found['line_number']} .*# noqa: (?:\w+, ?)*{rule}\b\W+\w"
+    return re.search(answer, found["code"], re.MULTILINE) is not None
 
 
 def read_pip_audit(report: str, packages: Collection[str]) -> Audit:
