@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -152,27 +151,4 @@ def test_the_slot_of_a_living_owner_is_left_alone(folder: Path) -> None:
         finally:
             living.send_signal(signal.SIGINT)
             living.communicate(timeout=30)
-    assert remains_of(folder) == []
-
-
-def test_programs_in_a_folder_that_is_closed_to_others(folder: Path) -> None:
-    """As in a virtual environment below ``/root``: the server's own user cannot look in there."""
-    from backup_lib.sandboxes.process import ProcessSandbox
-    from backup_lib.stores.postgres.server import PostgresRecipe
-    from backup_lib.work import Work
-
-    bundled = PostgresRecipe().bundled_programs()
-    assert bundled is not None
-    package = bundled.parents[1]
-    with tempfile.TemporaryDirectory(prefix="rp-closed-", dir="/tmp") as made:
-        closed = Path(made) / ".venv"
-        for source in (package, package.with_name(f"{package.name}.libs")):
-            shutil.copytree(source, closed / source.name, ignore=shutil.ignore_patterns("include"))
-        assert Path(made).stat().st_mode & 0o077 == 0
-        programs = closed / package.name / "pginstall" / "bin"
-
-        sandbox = ProcessSandbox(folder=folder, programs={"postgres": programs})
-        recipe = PostgresRecipe()
-        with sandbox.start(recipe, Work()) as server:
-            assert recipe.is_ready(server.target)
     assert remains_of(folder) == []

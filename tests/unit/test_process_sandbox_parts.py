@@ -42,7 +42,7 @@ def test_a_tree_deeper_than_any_path_or_stack_is_removed(tmp_path: Path) -> None
     top = tmp_path / "top"
     top.mkdir()
     here = os.open(top, os.O_RDONLY)
-    for _ in range(1500):
+    for _ in range(1100):
         os.mkdir("sub", dir_fd=here)
         below = os.open("sub", os.O_RDONLY, dir_fd=here)
         os.close(here)

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from backup_lib.sandboxes.process import leftovers
 from backup_lib.sandboxes.process.removal import remove_tree
+from backup_lib.sandboxes.process.staging import OWNER
 from backup_lib.sandboxes.process.users import SLOTS, UserLock, users_at_work
 from restoreproof.errors import Inconclusive, UsageError
 from restoreproof.process import procfs
@@ -35,7 +36,6 @@ SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path; sockaddr_un(7) has 108 with the closing NUL."""
 _ROOM_FOR_SOCKET = len("/60706/home/run/.s.PGSQL.5432") + 4
 
-_OWNER = "owner.json"
 _HOME = "home"
 _NEW, _OLD = ".new-", ".old-"
 
@@ -184,7 +184,7 @@ class Homes:
         """End its processes, then remove everything. The slot stays taken until those are gone."""
         since = 0.0
         with suppress(OSError):
-            since = (slot / _OWNER).stat().st_mtime
+            since = (slot / OWNER).stat().st_mtime
         leftovers.end(slot, user_lock.number if user_lock and os.geteuid() == 0 else None, since)
         aside = slot.with_name(f"{_OLD}{slot.name.lstrip('.')}-{os.urandom(4).hex()}")
         with suppress(FileNotFoundError):
@@ -229,7 +229,7 @@ def _boot() -> str:
 
 def _write_owner(slot: Path, started: int) -> int:
     """The marker, and the lock on it that the kernel lets go of when we die."""
-    lock = os.open(slot / _OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    lock = os.open(slot / OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     owner = {"pid": os.getpid(), "started": started, "boot": _boot()}
     os.write(lock, json.dumps(owner).encode())
@@ -252,7 +252,7 @@ def _lock_of_dead_owner(slot: Path) -> int | None:
     the process where a file system does not lock.
     """
     try:
-        lock = os.open(slot / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = os.open(slot / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:
         return None
     try:

@@ -5,11 +5,17 @@ A virtual environment below ``/root`` is the usual case: ``/root`` is closed to 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+
+from restoreproof.errors import Inconclusive
+
+OWNER = "owner.json"
+"""The marker in the folder of a sandbox's home."""
 
 
 def reachable(trees: Sequence[Path]) -> bool:
@@ -23,16 +29,43 @@ def stage(programs: Path, trees: Sequence[Path], target: Path) -> tuple[Path, tu
     Returns:
         The folder of the programs in the copy, and the copied trees.
     """
-    common = Path(os.path.commonpath([programs, *trees]))
     target.mkdir(mode=0o755)
     target.chmod(0o755)
-    copies = []
-    for tree in trees:
-        copy = target / tree.relative_to(common)
+    placed, copies = _places(programs, trees, target)
+    for tree, copy in zip(trees, copies, strict=True):
         _make_folders(copy.parent, target)
         _copy(tree, copy)
-        copies.append(copy)
-    return target / programs.relative_to(common), tuple(copies)
+    return placed, copies
+
+
+def stage_beside(
+    home: Path, programs: Path, trees: Sequence[Path]
+) -> tuple[Path, tuple[Path, ...]]:
+    """Copy the programs of a client to where the user of that home can reach them, once.
+
+    They go when the home goes.
+
+    Raises:
+        Inconclusive: it is not the home of a sandbox of this kind.
+    """
+    if not (home.parent / OWNER).is_file():
+        raise Inconclusive(
+            f"the programs in {programs} cannot be confined: others may not enter that folder",
+            hint="install them where every user can read them",
+        )
+    name = hashlib.sha256(os.fsencode(programs)).hexdigest()[:16]
+    target = home.parent / f"clients-{name}"
+    if target.is_dir():
+        return _places(programs, trees, target)
+    return stage(programs, trees, target)
+
+
+def _places(programs: Path, trees: Sequence[Path], target: Path) -> tuple[Path, tuple[Path, ...]]:
+    common = Path(os.path.commonpath([programs, *trees]))
+    return (
+        target / programs.relative_to(common),
+        tuple(target / tree.relative_to(common) for tree in trees),
+    )
 
 
 def _parents_open(path: Path) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from backup_lib.model import ServerFacts, Target
+from backup_lib.sandboxes.process.staging import reachable, stage_beside
 from backup_lib.stores.postgres import features, installation
-from restoreproof.confine import Confinement
+from restoreproof.confine import Confinement, confined
 
 PORT = "5432"
 SUPERUSER = "postgres"
@@ -110,27 +111,33 @@ class PostgresRecipe:
         return True
 
 
-def client_confinement(target: Target, programs: Path, *read: Path) -> Confinement:
-    """How a client of a disposable server is shut in with it, for plain SQL above all.
+def confined_client(
+    argv: Sequence[str], target: Target, *read: Path, skip: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The arguments that run a client of a disposable server shut in with it.
 
     It runs as the server's user, sees its own programs, the server's socket, and ``read``; it has
-    no network and can start no other program. For
-    :func:`restoreproof.confine.confined`.
+    no network and can start no other program. Its standard streams are ours.
 
     Args:
+        argv: the client by its whole path (``psql``, ``pg_restore``), and its arguments.
         target: of a sandbox, reached by its socket.
-        programs: the folder of ``psql``, ``pg_restore``.
         read: files it needs; better is to hand them over as its standard input.
+        skip: layers of confinement left out, for tests of the others.
     """
-    folder = Path(target.params["host"])
-    about = folder.stat()
-    return Confinement(
-        folder=folder,
-        read=read,
-        execute=installation.trees(programs),
-        write=(folder,),
-        user=(about.st_uid, about.st_gid) if os.geteuid() == 0 else None,
+    home = Path(target.params["host"])
+    programs = Path(argv[0]).parent
+    trees = installation.trees(programs)
+    user: tuple[int, int] | None = None
+    if os.geteuid() == 0:
+        about = home.stat()
+        user = (about.st_uid, about.st_gid)
+        if not reachable(trees):
+            programs, trees = stage_beside(home, programs, trees)
+    confinement = Confinement(
+        folder=home, read=read, execute=trees, write=(home,), user=user, skip=skip
     )
+    return confined((os.fspath(programs / Path(argv[0]).name), *argv[1:]), confinement)
 
 
 def memory_bytes() -> int:
