@@ -114,7 +114,7 @@ def run_script(
     head = look_at(first)
     end = _End()
     with access(target) as way:
-        argv = _shut_in(_argv(programs, way), target, programs)
+        argv = _shut_in(_argv(programs, way), target)
         _try_lock(programs, way, argv)
         finished = run(
             [*argv, "--output=/dev/null"],
@@ -158,14 +158,13 @@ def _argv(programs: Programs, way: Access) -> list[str]:
     ]
 
 
-def _shut_in(argv: list[str], target: Target, programs: Programs) -> Sequence[str]:
+def _shut_in(argv: list[str], target: Target) -> Sequence[str]:
     """For a sandbox, psql sees nothing but itself and the server's socket."""
     if not (target.disposable and target.params.get("host", "").startswith("/")):
         return argv
-    from backup_lib.stores.postgres.server import client_confinement
-    from restoreproof.confine import confined
+    from backup_lib.stores.postgres.server import confined_client
 
-    return confined(argv, client_confinement(target, programs.folder))
+    return confined_client(argv, target)
 
 
 def _try_lock(programs: Programs, way: Access, argv: Sequence[str]) -> None:
