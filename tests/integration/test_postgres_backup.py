@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -343,3 +344,39 @@ def test_writes_go_on_while_the_dump_runs(postgres: PostgresServer, work: Work) 
         writers.terminate()
     assert backup.fingerprint is not None
     assert backup.fingerprint.consistency == "snapshot"
+
+
+@pytest.fixture
+def replica(make_server: MakeServer) -> tuple[PostgresServer, PostgresServer]:
+    """A primary and its standby."""
+    primary = make_server(wal_level="replica", max_wal_senders="4")
+    standby = make_server(wal_level="replica", max_wal_senders="4")
+    standby.stop()
+    shutil.rmtree(standby.data)
+    address = ["-h", primary.host, "-p", str(primary.port), "-U", "postgres"]
+    primary.run("pg_basebackup", *address, "-D", str(standby.data), "-R", "--checkpoint=fast")
+    owner = primary.data.owner()
+    for path in (standby.data, *standby.data.rglob("*")):
+        shutil.chown(path, owner)
+    standby.restart()
+    return primary, standby
+
+
+def test_a_replica_is_a_source_too(
+    replica: tuple[PostgresServer, PostgresServer], work: Work
+) -> None:
+    primary, standby = replica
+    filled(primary)
+    with primary.connect("orders") as connection, standby.connect() as watching:
+        connection.execute("CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS n")
+        row = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+        assert row is not None
+        while watching.execute("SELECT pg_last_wal_replay_lsn() < %s", row).fetchone() != (False,):
+            time.sleep(0.05)
+    backup, _ = back_up(source_of(standby, "orders"), work)
+    assert backup.details["replica"] is True
+    assert any("replica" in note for note in backup.notes)
+    assert backup.fingerprint is not None
+    tables = {item.name: item.count for item in backup.fingerprint.items if item.kind == "table"}
+    assert tables == {"public.orders": 1000}
+    assert any("fleeting" in gap.name for gap in backup.fingerprint.not_covered)

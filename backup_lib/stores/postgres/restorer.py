@@ -90,10 +90,10 @@ class PostgresRestorer:
                 "single tables cannot replace a whole database",
                 hint="leave --overwrite out, and restore them under another name (--database NAME)",
             )
-        plan = _plan(source, target, options, work)
         if target.disposable:
-            return _into_sandbox(plan)
-        return _into_server(plan)
+            return _into_sandbox(_plan(source, target, options, work))
+        _refuse_older_server(source.record, target, options)
+        return _into_server(_plan(source, target, options, work))
 
     def fingerprint(self, record: StoreRecord, target: Target, work: Work) -> Fingerprint:
         taken = record.backup.fingerprint
@@ -160,7 +160,6 @@ def _into_server(plan: _Plan) -> Restored:
     target, name, options = plan.target, plan.name, plan.options
     with databases.administration(target, name) as admin:
         major = catalog.major(admin)
-        _refuse_older_server(plan, admin)
         there = databases.present(admin, target, name)
         databases.refuse_used(
             target, name, there, overwrite=options.overwrite, only=bool(options.only)
@@ -283,8 +282,9 @@ def _roles(plan: _Plan, admin: psycopg.Connection) -> list[str]:
         )
 
 
-def _refuse_older_server(plan: _Plan, admin: psycopg.Connection) -> None:
-    offers = ServerFacts(catalog.PRODUCT, catalog.version(admin))
-    for gap in needs.gaps(plan.source.record, offers):
+def _refuse_older_server(record: StoreRecord, target: Target, options: RestoreOptions) -> None:
+    with databases.administration(target, options.database or database_of(target)) as admin:
+        offers = ServerFacts(catalog.PRODUCT, catalog.version(admin))
+    for gap in needs.gaps(record, offers):
         if gap.need.feature == features.SERVER:
             raise Refused(gap.message, hint=gap.hint)
