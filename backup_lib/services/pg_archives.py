@@ -1,8 +1,8 @@
 """Archives of ``pg_dump``: read wholly by ``pg_restore``, which turns them into text.
 
-Nothing is executed: the text of ``pg_restore --file=-`` is thrown away. To make it, every byte of
-the data is read, unlike with ``--list``. What that notices depends on the compression in the
-archive: see ``docs/PROOF.md``.
+Nothing is executed: the text of ``pg_restore --file=-`` is looked at and thrown away. To make it,
+every byte of the data is read, unlike with ``--list``. What that notices depends on the
+compression in the archive: see ``docs/PROOF.md``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from backup_lib.format.plain.detect import compression_of_name
 from backup_lib.format.plain.pg_archive import ArchiveHead
 from backup_lib.format.plain.plain_stream import PlainStream
 from backup_lib.format.plain.reading import ByteSource
+from backup_lib.format.plain.sql_text import SqlText
 from backup_lib.format.plain.tar_members import members
 from backup_lib.stores.postgres.programs import client_tools
 from backup_lib.work import Work
@@ -106,11 +107,13 @@ def _read_wholly(
         raise Inconclusive(
             f"only pg_restore can read it, and there is none: {error.message}", hint=error.hint
         ) from error
+    text = SqlText()
     try:
         run(
             [tools.path("pg_restore"), "--file=-", *arguments],
             env=clean_env(),
             stdin=stdin,
+            stdout=text.feed,
             stall_timeout=work.stall_timeout,
             cancel=work.cancel,
         )
@@ -121,3 +124,5 @@ def _read_wholly(
                 hint="use the pg_restore of a newer PostgreSQL, with all compressions",
             ) from error
         raise JudgedBad(error.message, hint="take another copy of the backup") from error
+    if not text.finish():
+        raise JudgedBad("its text does not begin as that of pg_dump", hint="take another copy")

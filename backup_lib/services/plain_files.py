@@ -27,7 +27,7 @@ from restoreproof.errors import Inconclusive, JudgedBad, Unreachable
 from restoreproof.events import step
 from restoreproof.verdict import Verdict
 
-__all__ = ["PlainKind", "check_integrity", "detect"]
+__all__ = ["PlainKind", "check_integrity", "detect", "not_restorable"]
 
 Check: TypeAlias = Callable[[Path, Track, Work], str]
 
@@ -77,6 +77,19 @@ def check_integrity(path: Path, kind: PlainKind | None, work: Work) -> RungResul
         hint = "check its permissions and the device that it is on"
     seconds = work.clock.monotonic() - begun
     return RungResult(Rung.INTEGRITY, verdict, f"{path.name}: {reason}", hint, seconds)
+
+
+def not_restorable(path: Path, kind: PlainKind) -> RungResult | None:
+    """The ``restore`` rung of a kind that this version cannot restore; None where it can."""
+    if kind.restorable:
+        return None
+    what = f"restores of {kind.value} files" if kind.store else "a restore of such a file"
+    return RungResult(
+        Rung.RESTORE,
+        Verdict.INCONCLUSIVE,
+        f"{path.name}: {what} cannot be rehearsed by this version",
+        "restore it by hand into a disposable server, and compare the content",
+    )
 
 
 def _checked(path: Path, kind: PlainKind | None, work: Work) -> str:

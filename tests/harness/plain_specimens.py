@@ -260,6 +260,8 @@ def opensearch(target: Path, *, part_size: int = 1 << 62, shard_root: str = "") 
             crc = int.from_bytes(blob[-8:], "big")
             size = {"length": len(blob), "part_size": part_size}
             files.append({"name": name, "checksum": _base36(crc), **size})
+        generation = lucene(smile({"files": files, "snapshots": {}}), b"snapshots")
+        (folder / f"index-g{shard}").write_bytes(generation)
         for uuid in snapshots:
             listing = lucene(smile({"name": uuid, "files": files}), b"snapshot")
             (folder / f"snap-{uuid}.dat").write_bytes(listing)
@@ -269,7 +271,7 @@ def opensearch(target: Path, *, part_size: int = 1 << 62, shard_root: str = "") 
             for u in snapshots
         ],
         "indices": {
-            "books": {"id": "IDX", "snapshots": snapshots, "shard_generations": ["a", "b"]}
+            "books": {"id": "IDX", "snapshots": snapshots, "shard_generations": ["g0", "g1"]}
         },
         "index_metadata_identifiers": {"K": "M1"},
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backup_lib.services.plain_files import PlainKind, check_integrity, detect
+from backup_lib.model import Rung
+from backup_lib.services.plain_files import PlainKind, check_integrity, detect, not_restorable
 from backup_lib.work import Work
 from restoreproof.events import Event, StepFinished, StepProgress, StepStarted
 from restoreproof.verdict import Verdict
@@ -125,6 +126,19 @@ def test_random_flips_are_found_where_checksums_cover_every_byte(name: str, copy
         copy.write_bytes(whole)
         assert verdict(copy) is not Verdict.PASSED, bit
         whole[bit // 8] ^= 1 << bit % 8
+
+
+def test_what_cannot_be_restored_is_inconclusive_with_a_reason(
+    name: str, made: dict[str, Path]
+) -> None:
+    kind = SPECIMENS[name].kind
+    result = not_restorable(made[name], kind)
+    if kind.store == "postgres":
+        assert result is None
+    else:
+        assert result is not None
+        assert (result.rung, result.verdict) == (Rung.RESTORE, Verdict.INCONCLUSIVE)
+        assert result.hint
 
 
 def test_progress_is_told_in_stored_bytes(made: dict[str, Path]) -> None:

@@ -77,6 +77,7 @@ def check(root: Path, read: Read) -> str:
     }
     walk = _Walk(root, read, folders)
     try:
+        _generations(walk, index)
         partial = [
             snapshot["name"]
             for snapshot in index["snapshots"]
@@ -122,6 +123,18 @@ def _index(root: Path, read: Read) -> Mapping[str, Any]:
     if not isinstance(index, dict) or not isinstance(index.get("snapshots"), list):
         raise Inconclusive(f"the layout of {path.name} is not the one that is known")
     return index
+
+
+def _generations(walk: _Walk, index: Mapping[str, Any]) -> None:
+    """Check the list of all snapshots in each shard's folder: the next snapshot builds on it."""
+    for name, described in index["indices"].items():
+        for shard, generation in enumerate(described.get("shard_generations", ())):
+            if generation is None:
+                continue
+            folder = walk.shard_folders.get((described["id"], str(shard)))
+            if folder is None:
+                raise JudgedBad(f"shard {shard} of the index {name} is missing", hint=_HINT)
+            walk.metadata(folder / f"index-{generation}")
 
 
 def _snapshot(walk: _Walk, index: Mapping[str, Any], snapshot: Mapping[str, Any]) -> bool:

@@ -28,25 +28,54 @@ _HINT = "take another copy of the backup"
 
 def check(plain: PlainStream) -> str:
     """Read a whole text."""
-    head = tail = b""
-    decoder: codecs.IncrementalDecoder | None = None
+    text = SqlText()
     for piece in plain:
-        if len(head) < _HEAD:
-            head += piece[: _HEAD - len(head)]
-            if decoder is None and _is_utf8(head):
-                decoder = codecs.getincrementaldecoder("utf-8")()
-                decoder.decode(head[: len(head) - len(piece)])
-        tail = (tail + piece)[-_TAIL:] if len(piece) < _TAIL else piece[-_TAIL:]
+        text.feed(piece)
+    if not text.finish():
+        return _of_another_tool(text.head, plain)
+    return f"a complete pg_dump text of {plain.size} bytes; {plain.protection}"
+
+
+class SqlText:
+    """Judges a text that is fed to it piece by piece."""
+
+    def __init__(self) -> None:
+        self.head = b""
+        self._tail = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """The next piece.
+
+        Raises:
+            JudgedBad: it is not what SQL text can hold.
+        """
+        piece = bytes(data)
         if b"\0" in piece:
             raise JudgedBad("it holds zero bytes, which SQL text never does", hint=_HINT)
-        if decoder:
-            _decode(decoder, piece)
-    if decoder:
-        _decode(decoder, b"", final=True)
-    if not BEGINNING.search(head):
-        return _of_another_tool(head, plain)
-    _check_end(head, tail)
-    return f"a complete pg_dump text of {plain.size} bytes; {plain.protection}"
+        fresh = piece
+        if len(self.head) < _HEAD:
+            seen = self.head
+            self.head += piece[: _HEAD - len(seen)]
+            if self._decoder is None and _is_utf8(self.head):
+                self._decoder = codecs.getincrementaldecoder("utf-8")()
+                fresh = seen + piece
+        if self._decoder:
+            _decode(self._decoder, fresh)
+        self._tail = (self._tail + piece)[-_TAIL:] if len(piece) < _TAIL else piece[-_TAIL:]
+
+    def finish(self) -> bool:
+        """The end of the text. False where pg_dump did not write it, so that nothing is known.
+
+        Raises:
+            JudgedBad: pg_dump wrote it, and not this end.
+        """
+        if self._decoder:
+            _decode(self._decoder, b"", final=True)
+        if not BEGINNING.search(self.head):
+            return False
+        _check_end(self.head, self._tail)
+        return True
 
 
 def _is_utf8(head: bytes) -> bool:
