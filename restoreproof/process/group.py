@@ -89,7 +89,7 @@ class Group:
             deadline = time.monotonic() + (self.grace if grace is None else grace)
             pause = 0.005
             while time.monotonic() < deadline:
-                known |= self.members()
+                known |= procfs.members_of(self.pid, known)
                 if self.exited() and not procfs.living(known):
                     break
                 meanwhile(pause)
@@ -102,7 +102,7 @@ class Group:
         """Kill whatever is left of the group, at once, and reap the leader."""
         if self._reaped:
             return self._leader.returncode
-        known = (known or set()) | self.members()
+        known = (known or set()) | procfs.members_of(self.pid, known or set())
         self.signal(signals.SIGKILL)
         procfs.kill(known)
         code = self._reap()

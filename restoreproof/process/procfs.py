@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -71,9 +72,10 @@ def everyone() -> Iterator[Stat]:
             yield stat
 
 
-def _family(leader: int) -> list[Stat]:
+def _family(leader: int, known: AbstractSet[Identity] = frozenset()) -> list[Stat]:
     seen = list(everyone())
-    chosen = {s.pid for s in seen if s.pid == leader or s.session == leader or s.group == leader}
+    heads = {leader, *(s.pid for s in seen if s.identity in known)}
+    chosen = {s.pid for s in seen if heads & {s.pid, s.session, s.group}}
     grown = True
     while grown:
         more = {s.pid for s in seen if s.parent in chosen} - chosen
@@ -82,9 +84,13 @@ def _family(leader: int) -> list[Stat]:
     return [s for s in seen if s.pid in chosen]
 
 
-def members_of(leader: int) -> set[Identity]:
-    """Living processes of the session or process group ``leader``, and their descendants."""
-    return {s.identity for s in _family(leader) if s.alive}
+def members_of(leader: int, known: AbstractSet[Identity] = frozenset()) -> set[Identity]:
+    """Living processes of the session or process group ``leader``, and their descendants.
+
+    Those of ``known`` that still live count like the leader: what they start meanwhile is found,
+    though the leader is gone and they have a session of their own.
+    """
+    return {s.identity for s in _family(leader, known) if s.alive}
 
 
 def cpu_seconds_of(leader: int) -> float | None:
