@@ -126,7 +126,7 @@ def _decompressed(stored: HashedReader, artifact: Artifact) -> Iterator[bytes]:
         return
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
     try:
-        # one frame, and at most a block at a time: what unpacks to more is stopped by its size
+        # at most a block at a time: what unpacks to more is stopped by its size
         # (it asks its source for nothing but read)
         source = cast("BinaryIO", stored)
         with decompressor.stream_reader(source, read_size=BLOCK, closefd=False) as plain:
