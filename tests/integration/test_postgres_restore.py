@@ -10,12 +10,15 @@ import pytest
 
 from backup_lib.model import Fingerprint, Need, ServerFacts, Target
 from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.postgres.catalog import Database
+from backup_lib.stores.postgres.databases import administration, aside
 from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.stores.postgres.settings import PostgresSettings
 from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
 from restoreproof.errors import (
     JudgedBad,
+    NoSpace,
     Refused,
     RestoreproofError,
     Unreachable,
@@ -334,6 +337,47 @@ def test_a_role_that_may_make_no_database_fills_an_empty_one(
     other.drop_database("lent")
     with other.connect() as connection:
         connection.execute("DROP ROLE tenant")
+
+
+def test_what_a_killed_restore_left_is_swept_and_one_at_work_is_not(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
+    like = Database.from_details({})
+    other.create_database("restoreproof_new_0000beef")
+    with (
+        administration(place(other, "swept"), "swept") as admin,
+        aside(admin, like) as at_work,
+    ):
+        restored = PostgresRestorer().restore(source, place(other, "swept"), RestoreOptions(), work)
+        assert "restoreproof_new_0000beef" not in names(other)
+        assert at_work in names(other)
+    assert any("restoreproof_new_0000beef" in note for note in restored.notes)
+    other.drop_database("swept")
+
+
+def test_a_database_without_public_is_restored_without_it(
+    postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("bare")
+    with postgres.connect("bare") as connection:
+        connection.execute("CREATE SCHEMA mine; CREATE TABLE mine.t (); DROP SCHEMA public")
+    backup = back_up(postgres, "bare", work)
+    for target in (sandbox(other), place(other, "bare again")):
+        restored = PostgresRestorer().restore(backup, target, RestoreOptions(), work)
+        dbname = restored.target.params["dbname"]
+        assert rows(other, dbname, b"SELECT to_regnamespace('public')") == [(None,)]
+        other.drop_database(dbname)
+
+
+def test_no_room_to_stage_is_told_before_anything_is_done(
+    other: PostgresServer, work: Work, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backup_lib.stores.postgres.restore.fits", lambda *_: False)
+    before = names(other)
+    options = RestoreOptions(only=("customers",), database="part")
+    with pytest.raises(NoSpace, match="has no room"):
+        PostgresRestorer().restore(source, place(other, "part"), options, work)
+    assert names(other) == before
 
 
 # ── parts ───────────────────────────────────────────────────────────────────────────────────────

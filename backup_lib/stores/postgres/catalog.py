@@ -96,6 +96,7 @@ class Database:
         size: bytes on the server's disk, indexes included.
         roles: that own or were granted something in it.
         tablespaces: other than the default that something of it lies in.
+        public: whether it has a schema of that name, as every new database has.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Database:
     size: int
     roles: tuple[str, ...]
     tablespaces: tuple[str, ...]
+    public: bool = True
 
     def as_details(self) -> dict[str, JsonValue]:
         """For the manifest."""
@@ -124,6 +126,7 @@ class Database:
             "size": self.size,
             "roles": list(self.roles),
             "tablespaces": list(self.tablespaces),
+            "public": self.public,
         }
 
     @classmethod
@@ -151,6 +154,7 @@ class Database:
             size=size if isinstance(size, int) else 0,
             roles=names("roles"),
             tablespaces=names("tablespaces"),
+            public=details.get("public") is not False,
         )
 
 
@@ -177,6 +181,7 @@ def database(connection: psycopg.Connection) -> Database:
         size=row["size"],
         roles=tuple(name for (name,) in connection.execute(_ROLES_IN_USE)),
         tablespaces=tuple(name for (name,) in connection.execute(_TABLESPACES_IN_USE)),
+        public=bool(value(connection, "SELECT to_regnamespace('public') IS NOT NULL")),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from backup_lib.stores.postgres.connection import (
     value,
 )
 from restoreproof.errors import Inconclusive, Refused, Unreachable
+
+_ASIDE = "restoreproof_new_"
+_ASIDE_NAME = re.compile(_ASIDE + r"([0-9a-f]{8})(?:_old)?")
+_LOCK_CLASS = 0x7265_7072
+"""First key of our advisory locks: "repr" in ASCII."""
+_SWAP_ATTEMPTS = 5
 
 _MAINTENANCE = ("postgres", "template1")
 _PROVIDER_SINCE = 15
@@ -97,6 +104,12 @@ def has_tablespaces(admin: psycopg.Connection, names: tuple[str, ...]) -> bool:
     return there.issuperset(names)
 
 
+def drop_public(target: Target, name: str) -> None:
+    """Take the schema ``public`` out of a new database, where the source has none."""
+    with connect(target, dbname=name) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS public")
+
+
 def give_to(admin: psycopg.Connection, name: str, like: catalog.Database) -> None:
     """Give a database the owner it has at the source, where that is known."""
     if like.owner:
@@ -172,49 +185,74 @@ def drop(admin: psycopg.Connection, name: str) -> None:
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def fresh_name(stem: str) -> str:
-    """A name that no database has."""
-    return f"restoreproof_{stem}_{os.urandom(4).hex()}"
+@contextmanager
+def aside(admin: psycopg.Connection, like: catalog.Database) -> Iterator[str]:
+    """A new database under a name of our own; dropped at the end if it still has that name.
+
+    An advisory lock of this session says that the name is in use, however the session ends.
+    """
+    token = secrets.randbelow(2**31)
+    name = f"{_ASIDE}{token:08x}"
+    admin.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK_CLASS, token))
+    try:
+        create(admin, name, like, disposable=False)
+        yield name
+    finally:
+        drop(admin, name)
+        admin.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK_CLASS, token))
 
 
-def swap_in(admin: psycopg.Connection, aside: str, name: str, *, replaces: bool) -> None:
-    """Give the database made aside its name; what had the name before is dropped at the end.
+def sweep(admin: psycopg.Connection) -> tuple[str, ...]:
+    """Drop what restores that were killed have left aside; those at work hold their lock."""
+    held = {
+        token
+        for (token,) in admin.execute(
+            "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND classid = %s::oid AND objsubid = 2",
+            (_LOCK_CLASS,),
+        )
+    }
+    left = [
+        name
+        for (name,) in admin.execute("SELECT datname FROM pg_database ORDER BY 1")
+        if (found := _ASIDE_NAME.fullmatch(name)) and int(found[1], 16) not in held
+    ]
+    for name in left:
+        drop(admin, name)
+    return tuple(left)
 
-    If anything fails, what had the name has it again.
+
+def swap_in(admin: psycopg.Connection, aside_name: str, name: str, *, replaces: bool) -> None:
+    """Give the database made aside its name; what had the name before is dropped afterwards.
+
+    Both names change in one transaction: at no moment, and after no crash, the name is without a
+    database. Sessions in the old one are ended.
     """
     if not replaces:
-        _rename(admin, aside, name)
+        _rename(admin, aside_name, name)
         return
-    old = fresh_name("old")
-    _allow_connections(admin, name, allow=False)
-    try:
+    old = f"{aside_name}_old"
+    for attempt in range(_SWAP_ATTEMPTS):
         admin.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
             (name,),
         )
-        _rename(admin, name, old)
         try:
-            _rename(admin, aside, name)
-        except BaseException:
-            _rename(admin, old, name)
-            raise
-    except BaseException:
-        _allow_connections(admin, name, allow=True)
-        raise
+            with admin.transaction():
+                _rename(admin, name, old)
+                _rename(admin, aside_name, name)
+        except psycopg.errors.ObjectInUse:
+            # somebody connected again in between
+            if attempt == _SWAP_ATTEMPTS - 1:
+                raise
+        else:
+            break
     drop(admin, old)
 
 
 def _rename(admin: psycopg.Connection, name: str, new: str) -> None:
     admin.execute(
         sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new))
-    )
-
-
-def _allow_connections(admin: psycopg.Connection, name: str, *, allow: bool) -> None:
-    admin.execute(
-        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
-            sql.Identifier(name), sql.Literal(allow)
-        )
     )
 
 

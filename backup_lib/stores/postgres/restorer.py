@@ -138,6 +138,8 @@ def _into_sandbox(plan: _Plan) -> Restored:
                 f"the locale {plan.database.collate} is not on this server: "
                 f"{other} instead, which sorts differently and changes no content"
             )
+        if not plan.database.public:
+            databases.drop_public(target, name)
         make_placeholders(admin, plan.database.roles)
         databases.give_to(admin, name, plan.database)
         job = RestoreJob(
@@ -164,7 +166,9 @@ def _into_server(plan: _Plan) -> Restored:
         databases.refuse_used(
             target, name, there, overwrite=options.overwrite, only=bool(options.only)
         )
-        notes = _roles(plan, admin) if options.globals else []
+        swept = databases.sweep(admin)
+        notes = [f"left over from a restore that was killed, and removed: {n}" for n in swept]
+        notes += _roles(plan, admin) if options.globals else []
         missing = sorted({*plan.database.roles} - existing_roles(admin))
         keep_owners = not missing and databases.is_superuser(admin)
         if not keep_owners:
@@ -193,15 +197,12 @@ def _into_server(plan: _Plan) -> Restored:
 def _aside(
     plan: _Plan, job: RestoreJob, admin: psycopg.Connection, *, replaces: bool
 ) -> tuple[str, ...]:
-    aside = databases.fresh_name("new")
-    databases.create(admin, aside, plan.database, disposable=False)
-    try:
-        tolerated = _restore(plan, replace(job, database=aside))
+    with databases.aside(admin, plan.database) as name:
+        if not plan.database.public:
+            databases.drop_public(plan.target, name)
+        tolerated = _restore(plan, replace(job, database=name))
         plan.work.cancel.check()
-        databases.swap_in(admin, aside, job.database, replaces=replaces)
-    except BaseException:
-        databases.drop(admin, aside)
-        raise
+        databases.swap_in(admin, name, job.database, replaces=replaces)
     return tolerated
 
 
