@@ -116,8 +116,14 @@ def layers(skip: tuple[str, ...] = ()) -> Mapping[str, str]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,
-            check=True,
+            check=False,
         )
+        if done.returncode != 0:
+            raise Inconclusive(
+                "programs cannot be confined on this system: "
+                + done.stderr.decode(errors="replace").strip(),
+                hint="a root without other users, as in some containers: run as an ordinary user",
+            )
         answer: dict[str, str] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise Inconclusive(

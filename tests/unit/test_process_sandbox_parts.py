@@ -35,6 +35,10 @@ def short() -> Iterator[Path]:
         yield Path(made)
 
 
+def refuse(folder: Path, error: OSError) -> None:
+    raise AssertionError(f"{folder}: {error}")
+
+
 # ── removal ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -88,7 +92,7 @@ def test_what_links_lead_to_stays(tmp_path: Path) -> None:
 
 def test_a_home_is_its_owners_and_goes_with_the_block(short: Path) -> None:
     homes = Homes(short / "homes")
-    with homes.open() as home:
+    with homes.open(refuse) as home:
         assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
         owner = json.loads((home.slot / "owner.json").read_text())
         assert owner["pid"] == os.getpid()
@@ -98,14 +102,14 @@ def test_a_home_is_its_owners_and_goes_with_the_block(short: Path) -> None:
             assert home.user[0] in SLOTS
             assert home.path.stat().st_uid == home.user[0]
             assert home.slot.stat().st_uid == 0
-        assert homes.sweep() == ()
+        assert homes.sweep(refuse) == ()
         assert home.path.exists()
     assert list(homes.folder.iterdir()) == []
 
 
 @pytest.mark.skipif(not ROOT, reason="only root has users to give")
 def test_one_user_serves_one_home_whatever_the_folder(short: Path) -> None:
-    with Homes(short / "a").open() as one, Homes(short / "b").open() as other:
+    with Homes(short / "a").open(refuse) as one, Homes(short / "b").open(refuse) as other:
         assert one.user != other.user
 
 
@@ -113,7 +117,7 @@ def test_one_user_serves_one_home_whatever_the_folder(short: Path) -> None:
 def test_a_user_that_is_held_is_passed_over(short: Path) -> None:
     held = [lock for number in SLOTS[:3] if (lock := UserLock.take(number))]
     try:
-        with Homes(short / "a").open() as home:
+        with Homes(short / "a").open(refuse) as home:
             assert home.user
             assert home.user[0] not in {lock.number for lock in held}
     finally:
@@ -126,19 +130,19 @@ def test_homes_of_dead_owners_are_swept_and_half_made_ones_too(short: Path) -> N
     program = (
         "import os, signal, sys; from pathlib import Path;"
         "from backup_lib.sandboxes.process.homes import Homes;"
-        "opened = Homes(Path(sys.argv[1])).open(); home = opened.__enter__();"
+        "opened = Homes(Path(sys.argv[1])).open(print); home = opened.__enter__();"
         "(home.path / 'data').mkdir(); (home.path / 'data').chmod(0);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", program, folder], check=False)
     assert killed.returncode < 0
     (folder / ".new-999999999-1-abc").mkdir()
-    (folder / ".old-60706-abcd" / "home").mkdir(parents=True)
+    (folder / ".old-999999999-1-abcd" / "home").mkdir(parents=True)
     (folder / "not-ours.txt").write_text("x")
     left = {entry.name for entry in folder.iterdir()}
     assert len(left) == 4
 
-    swept = Homes(folder).sweep()
+    swept = Homes(folder).sweep(refuse)
 
     assert len(swept) == 3
     assert [entry.name for entry in folder.iterdir()] == ["not-ours.txt"]
@@ -146,23 +150,29 @@ def test_homes_of_dead_owners_are_swept_and_half_made_ones_too(short: Path) -> N
 
 def test_a_marker_that_was_cut_short_has_a_dead_owner(short: Path) -> None:
     homes = Homes(short / "homes")
-    with homes.open():
+    with homes.open(refuse):
         pass
     slot = homes.folder / str(SLOTS[5])
     (slot / "home").mkdir(parents=True)
     (slot / "owner.json").write_text('{"pid": 1')
-    assert homes.sweep() == (slot,)
+    assert homes.sweep(refuse) == (slot,)
 
 
 def test_a_folder_of_somebody_else_is_refused(short: Path) -> None:
     (short / "real").mkdir()
     (short / "link").symlink_to(short / "real")
-    with pytest.raises(UsageError, match="not a folder of ours"), Homes(short / "link").open():
+    with (
+        pytest.raises(UsageError, match="not a folder of ours"),
+        Homes(short / "link").open(refuse),
+    ):
         pass
 
 
 def test_a_path_too_long_for_a_socket_is_refused(short: Path) -> None:
-    with pytest.raises(UsageError, match="too long for a socket"), Homes(short / ("x" * 90)).open():
+    with (
+        pytest.raises(UsageError, match="too long for a socket"),
+        Homes(short / ("x" * 90)).open(refuse),
+    ):
         pass
 
 
@@ -171,7 +181,7 @@ def test_a_folder_that_the_servers_user_cannot_reach_is_refused(short: Path) -> 
     (short / "closed").mkdir(mode=0o700)
     with (
         pytest.raises(UsageError, match="cannot pass through"),
-        Homes(short / "closed" / "homes").open(),
+        Homes(short / "closed" / "homes").open(refuse),
     ):
         pass
 

@@ -18,12 +18,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from backup_lib.sandboxes.process import leftovers
 from backup_lib.sandboxes.process.removal import remove_tree
@@ -38,6 +40,8 @@ _ROOM_FOR_SOCKET = len("/60706/home/run/.s.PGSQL.5432") + 4
 
 _HOME = "home"
 _NEW, _OLD = ".new-", ".old-"
+
+Complaint: TypeAlias = Callable[[Path, OSError], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,45 +85,50 @@ class Homes:
         self.folder = folder or _default_folder()
 
     @contextmanager
-    def open(self) -> Iterator[Home]:
+    def open(self, complain: Complaint) -> Iterator[Home]:
         """A fresh slot, removed at the end with every process and shared memory of its user.
 
         Leftovers of owners that are gone are removed first.
 
+        Args:
+            complain: told of a folder that could not be removed, and why.
+
         Raises:
             UsageError: the folder cannot be used.
-            Inconclusive: all slots are taken.
+            Inconclusive: all slots are taken, or there is no user to give.
         """
         self._ensure_folder()
-        self.sweep()
+        self.sweep(complain)
         with ExitStack() as stack:
             home, user_lock = self._claim(stack)
-            stack.callback(self._discard, home.slot, user_lock)
+            stack.callback(self._discard, home.slot, user_lock, complain)
             yield home
 
-    def sweep(self) -> tuple[Path, ...]:
+    def sweep(self, complain: Complaint) -> tuple[Path, ...]:
         """Remove what dead owners left behind; slots of living ones are not touched.
 
         Returns:
-            The slots that were removed.
+            The folders that were removed.
         """
-        removed = []
-        for entry in sorted(self.folder.iterdir()):
-            if entry.is_symlink() or not entry.is_dir() or _is_being_made(entry.name):
-                continue
-            lock = _lock_of_dead_owner(entry)
-            if lock is None:
-                continue
-            # Somebody else's by now, where it cannot be had: then its processes are not of this.
-            user_lock = UserLock.take(int(entry.name)) if entry.name.isdigit() else None
-            try:
-                self._discard(entry, user_lock)
-                removed.append(entry)
-            finally:
-                if user_lock is not None:
-                    user_lock.release()
-                os.close(lock)
-        return tuple(removed)
+        return tuple(
+            entry for entry in sorted(self.folder.iterdir()) if self._swept(entry, complain)
+        )
+
+    def _swept(self, entry: Path, complain: Complaint) -> bool:
+        if entry.is_symlink() or not entry.is_dir():
+            return False
+        if entry.name.startswith((_NEW, _OLD)):  # nothing was started in it, or it was ended
+            return not _at_work_on(entry.name) and self._remove(entry, complain)
+        if not entry.name.isdigit() or (lock := _lock_of_dead_owner(entry)) is None:
+            return False
+        # Somebody else's by now, where it cannot be had: then its processes are not of this slot.
+        user_lock = UserLock.take(int(entry.name)) if os.geteuid() == 0 else None
+        try:
+            return self._discard(entry, user_lock, complain)
+        finally:
+            if user_lock is not None:
+                user_lock.release()
+            os.close(lock)
 
     def _ensure_folder(self) -> None:
         root = os.geteuid() == 0
@@ -149,11 +158,9 @@ class Homes:
             )
 
     def _claim(self, stack: ExitStack) -> tuple[Home, UserLock | None]:
-        maker = procfs.stat_of(os.getpid())
-        started = maker.started if maker else 0
-        fresh = Path(tempfile.mkdtemp(prefix=f"{_NEW}{os.getpid()}-{started}-", dir=self.folder))
+        fresh = Path(tempfile.mkdtemp(prefix=f"{_NEW}{_ourselves()}-", dir=self.folder))
         try:
-            lock = _write_owner(fresh, started)
+            lock = _write_owner(fresh)
             stack.callback(os.close, lock)
             (fresh / _HOME).mkdir(mode=0o700)
             root = os.geteuid() == 0
@@ -180,24 +187,43 @@ class Homes:
                 remove_tree(fresh)
             raise
 
-    def _discard(self, slot: Path, user_lock: UserLock | None) -> None:
+    def _discard(self, slot: Path, user_lock: UserLock | None, complain: Complaint) -> bool:
         """End its processes, then remove everything. The slot stays taken until those are gone."""
         since = 0.0
         with suppress(OSError):
             since = (slot / OWNER).stat().st_mtime
-        leftovers.end(slot, user_lock.number if user_lock and os.geteuid() == 0 else None, since)
-        aside = slot.with_name(f"{_OLD}{slot.name.lstrip('.')}-{os.urandom(4).hex()}")
-        with suppress(FileNotFoundError):
-            slot.rename(aside)
+        leftovers.end(slot, user_lock.number if user_lock else None, since)
+        return self._remove(slot, complain)
+
+    def _remove(self, folder: Path, complain: Complaint) -> bool:
+        aside = self.folder / f"{_OLD}{_ourselves()}-{os.urandom(4).hex()}"
+        try:
+            folder.rename(aside)  # whoever is the first to do so removes it
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            complain(folder, error)
+            return False
+        try:
             remove_tree(aside)
+        except OSError as error:
+            complain(aside, error)
+            return False
+        return True
 
 
 def _become(fresh: Path, slot: Path, user_lock: UserLock | None) -> bool:
     """Put a new slot in its place; False where somebody was quicker."""
     if user_lock is not None:
-        os.chown(fresh, 0, user_lock.number)
-        fresh.chmod(0o710)
-        os.chown(fresh / _HOME, user_lock.number, user_lock.number)
+        try:
+            os.chown(fresh, 0, user_lock.number)
+            fresh.chmod(0o710)
+            os.chown(fresh / _HOME, user_lock.number, user_lock.number)
+        except OSError as error:
+            raise Inconclusive(
+                f"a disposable server cannot be given a user of its own: {error.strerror}",
+                hint="a root without other users, as in some containers: run as an ordinary user",
+            ) from error
     try:
         fresh.rename(slot)
     except OSError:  # a folder with something in it is not replaced
@@ -227,22 +253,26 @@ def _boot() -> str:
     return ""
 
 
-def _write_owner(slot: Path, started: int) -> int:
+def _write_owner(slot: Path) -> int:
     """The marker, and the lock on it that the kernel lets go of when we die."""
     lock = os.open(slot / OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    owner = {"pid": os.getpid(), "started": started, "boot": _boot()}
+    maker = procfs.stat_of(os.getpid())
+    owner = {"pid": os.getpid(), "started": maker.started if maker else 0, "boot": _boot()}
     os.write(lock, json.dumps(owner).encode())
     return lock
 
 
-def _is_being_made(name: str) -> bool:
-    """Whether it is a slot that a living process, named in it, is about to make."""
-    if not name.startswith(_NEW):
-        return False
-    pid, started, _ = name.removeprefix(_NEW).split("-", 2)
-    found = procfs.stat_of(int(pid))
-    return found is not None and found.alive and found.started == int(started)
+def _ourselves() -> str:
+    """This process, as a part of a name."""
+    found = procfs.stat_of(os.getpid())
+    return f"{os.getpid()}-{found.started if found else 0}"
+
+
+def _at_work_on(name: str) -> bool:
+    """Whether the process in the name of a folder, which makes or removes it, is still there."""
+    match = re.match(r"\.[a-z]+-(\d+)-(\d+)-", name)
+    return match is not None and bool(procfs.living([(int(match[1]), int(match[2]))]))
 
 
 def _lock_of_dead_owner(slot: Path) -> int | None:
@@ -252,7 +282,7 @@ def _lock_of_dead_owner(slot: Path) -> int | None:
     the process where a file system does not lock.
     """
     try:
-        lock = os.open(slot / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = os.open(slot / OWNER, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:

@@ -19,7 +19,7 @@ def remove_tree(top: Path) -> None:
     Raises:
         OSError: something in it is not ours to remove.
     """
-    top.chmod(0o700)
+    _take(os.fspath(top), None)
     handle = os.open(top, _FOLDER)
     try:
         while names := os.listdir(handle):  # noqa: PTH208  # by descriptor
@@ -38,14 +38,21 @@ def _is_folder(name: str, inside: int) -> bool:
     return stat.S_ISDIR(os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode)
 
 
+def _take(name: str, inside: int | None) -> None:
+    """Get all rights on a folder. A root without the right to override needs to own it first."""
+    if os.geteuid() == 0:
+        os.chown(name, 0, 0, dir_fd=inside, follow_symlinks=False)
+    os.chmod(name, 0o700, dir_fd=inside)
+
+
 def _empty(name: str, top: int) -> None:
     """Remove the files in a folder of ``top``, and move its folders to ``top``."""
-    os.chmod(name, 0o700, dir_fd=top)
+    _take(name, top)
     handle = os.open(name, _FOLDER, dir_fd=top)
     try:
         for entry in os.listdir(handle):  # noqa: PTH208  # by descriptor
             if _is_folder(entry, handle):
-                os.chmod(entry, 0o700, dir_fd=handle)  # moving it changes its own ".."
+                _take(entry, handle)  # moving it changes its own ".."
                 os.rename(entry, f".{secrets.token_hex(8)}", src_dir_fd=handle, dst_dir_fd=top)
             else:
                 os.unlink(entry, dir_fd=handle)

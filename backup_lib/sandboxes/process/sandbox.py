@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -136,7 +136,7 @@ class ProcessSandbox:
         self, recipe: ServerRecipe, chosen: Programs, work: Work
     ) -> Iterator[RunningServer]:
         work.cancel.check()
-        with self._homes.open() as home:
+        with self._homes.open(partial(_could_not_remove, work)) as home:
             programs, trees = _placed(recipe, chosen.folder, home)
             confinement = Confinement(
                 folder=home.path,
@@ -228,6 +228,15 @@ class ProcessSandbox:
                 )
                 raise failures.not_started(recipe.kind, what, child.log_tail())
             pause = min(pause * 1.5, _WAIT_AT_MOST)
+
+
+def _could_not_remove(work: Work, folder: Path, error: OSError) -> None:
+    work.emit(
+        Warned(
+            f"a folder of a disposable server could not be removed: {error.strerror}",
+            hint=f"remove {folder} by hand",
+        )
+    )
 
 
 class Stopper:
