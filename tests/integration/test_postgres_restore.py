@@ -399,6 +399,10 @@ def test_one_table_is_restored_whatever_its_name(
 def test_a_table_comes_with_what_belongs_to_it(
     other: PostgresServer, work: Work, source: MemorySource
 ) -> None:
+    with other.connect() as connection:  # the policies of the tables name it
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
     options = RestoreOptions(only=("public.orders", "customers", "events"), database="part")
     PostgresRestorer().restore(source, place(other, "part"), options, work)
     relations = rows(

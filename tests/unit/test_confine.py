@@ -228,6 +228,7 @@ def test_what_a_command_leaves_running_ends_with_it(home: Path, skip: tuple[str,
     assert living_in(home) == []
 
 
+@pytest.mark.faults  # its count of processes races with the start of the daemon under load
 @LAYERINGS
 @pytest.mark.parametrize("victim", ["owner", "supervisor"])
 def test_nothing_outlives_who_started_it(home: Path, skip: tuple[str, ...], victim: str) -> None:
