@@ -6,6 +6,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+from backup_lib.tasks import collection as backup
 from restoreproof.tasking import execute, options_help
 
 
@@ -44,8 +45,31 @@ def schema(_context: Context) -> None:
     )
 
 
+@task(
+    help={
+        "keep": "leave servers and files up until Enter is pressed, for playing",
+        "json": "one JSON document on standard output",
+        "quiet": "no progress",
+    }
+)
+def demo(_context: Context, keep: bool = False, json: bool = False, quiet: bool = False) -> None:
+    """The whole story on real servers out of wheels: back up, prove, damage, catch, alert."""
+    from restoreproof_cli.demo.perform import perform
+    from restoreproof_cli.demo.report import render_story
+
+    execute(
+        "demo",
+        lambda run: perform(run, keep=keep),
+        render=render_story,
+        json=json,
+        quiet=quiet,
+    )
+
+
 def namespace() -> Collection:
     """All tasks of all packages."""
     root = Collection()
+    root.add_task(demo)
     root.add_collection(Collection("config", check, schema))
+    root.add_collection(backup)
     return root

@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.harness.profiles",
     "tests.harness.skips",
     "tests.harness.postgres",
+    "tests.harness.site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
     "tests.harness.valkey",

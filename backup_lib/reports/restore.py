@@ -1,0 +1,32 @@
+"""A restore drawn for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from backup_lib.reports.marks import mark, plain
+from backup_lib.services.restore import RestoreOutcome
+from restoreproof.verdict import Verdict
+
+
+def render_restore(outcome: RestoreOutcome) -> RenderableType:
+    """What was restored where, and whether it equals the source."""
+    lines = [
+        Text.assemble(
+            mark(Verdict.PASSED),
+            " restored ",
+            (plain(outcome.store), "bold"),
+            f" of {outcome.set_id} into {plain(outcome.into)} in {outcome.seconds:.1f} s",
+        )
+    ]
+    if outcome.content:
+        lines.append(
+            Text.assemble(
+                mark(outcome.content.verdict), f" content: {plain(outcome.content.reason)}"
+            )
+        )
+    else:
+        lines.append(Text("? content: only a part was restored, so it was not compared", "yellow"))
+    lines += [Text(f"  note: {plain(note)}", "dim") for note in outcome.restored.notes]
+    return Group(*lines)

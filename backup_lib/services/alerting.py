@@ -1,0 +1,34 @@
+"""Tells the alert channels what a verification found. Never changes, and never hides, a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from backup_lib.model import SetVerification
+from backup_lib.services.site import Site
+from backup_lib.work import Work
+from restoreproof.alerts import Delivery, Finding
+
+
+def findings(result: SetVerification) -> Iterator[Finding]:
+    """Every rung that was judged, passes included: they end an incident.
+
+    Rungs that were not reached say nothing of their own; the one that stopped the climb does.
+    """
+    for store in result.stores:
+        for rung in store.rungs:
+            if rung.reached:
+                yield Finding(
+                    result.set_name, store.store, rung.rung, rung.verdict, rung.reason, rung.hint
+                )
+
+
+def tell(site: Site, results: Iterable[SetVerification], work: Work) -> tuple[Delivery, ...]:
+    """Report the results to all configured channels.
+
+    Returns:
+        what was delivered to whom, and what was not; empty where no channel is configured.
+    """
+    told = [finding for result in results for finding in findings(result)]
+    dispatcher = site.dispatcher(work.emit)
+    return dispatcher.report(told) if dispatcher and told else ()

@@ -1,0 +1,186 @@
+"""Is everything in place for the next backup and its proof, and what is not backed up at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from backup_lib.services.archive import list_sets
+from backup_lib.services.judgement import span
+from backup_lib.services.site import SetPlan, Site
+from backup_lib.stores.base import Source
+from backup_lib.work import Work
+from restoreproof.errors import Inconclusive, JudgedBad, RestoreproofError
+from restoreproof.events import step
+from restoreproof.verdict import Verdict, worst
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        area: ``keys``, ``store``, ``destination``, ``sandbox``, ``alert`` or ``coverage``.
+        name: of what was looked at.
+        verdict: ``inconclusive`` is worth knowing, ``failed`` stops a backup or its proof.
+        message: what was seen.
+        hint: what to do.
+    """
+
+    area: str
+    name: str
+    verdict: Verdict
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All checks, in the order they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst check."""
+        return worst(check.verdict for check in self.checks)
+
+
+def diagnose(site: Site, work: Work) -> Diagnosis:
+    """Look at keys, stores, destinations, sandboxes and alert channels; changes nothing."""
+    checks: list[Check] = []
+    for title, examine in (
+        ("Keys", _keys),
+        ("Stores", _stores),
+        ("Destinations", _destinations),
+        ("Sandboxes", _sandboxes),
+        ("Alert channels", _alerts),
+    ):
+        with step(work.emit, f"doctor:{title}", title):
+            checks += examine(site)
+    return Diagnosis(tuple(checks))
+
+
+def _look(area: str, name: str, look: Callable[[], str]) -> Check:
+    """A check that passes with what ``look`` says, and fails with the error that it raises."""
+    try:
+        return Check(area, name, Verdict.PASSED, look())
+    except RestoreproofError as error:
+        return Check(area, name, Verdict.FAILED, error.message, error.hint)
+
+
+def _keys(site: Site) -> Iterator[Check]:
+    yield _look("keys", "signing", lambda: f"signs as {site.signing_key().public.key_id[:16]}")
+    count = len(tuple(site.trusted))
+    if count:
+        yield Check("keys", "trusted", Verdict.PASSED, f"{count} trusted")
+    else:
+        yield Check(
+            "keys",
+            "trusted",
+            Verdict.FAILED,
+            "no key is trusted, so no backup can be verified",
+            "inv backup.keys --make, or --trust FILE",
+        )
+
+
+def _stores(site: Site) -> Iterator[Check]:
+    sources = {name: site.source(name) for name in site.config.stores}
+    in_sets = {store for set_name in site.sets for store in site.plan(set_name).stores}
+    for name, source in sources.items():
+        check = _look("store", name, lambda source=source: _probe(source))  # type: ignore[misc]
+        yield check
+        if name not in in_sets:
+            yield Check(
+                "coverage",
+                name,
+                Verdict.FAILED,
+                "is in no set, so it is never backed up",
+                f"add it to the stores of a set, or remove [store.{name}]",
+            )
+        if check.verdict is not Verdict.PASSED:
+            continue
+        kind = site.config.store(name).kind
+        others = [s for n, s in sources.items() if site.config.store(n).kind == kind]
+        for missing in source.not_backed_up(others):
+            yield Check(
+                "coverage",
+                missing.name,
+                Verdict.INCONCLUSIVE,
+                f"{missing.kind} on the server of {name} is not backed up: {missing.reason}",
+                "add a store for it, or accept it",
+            )
+
+
+def _probe(source: Source) -> str:
+    facts = source.probe()
+    return f"{facts.product} {facts.version}"
+
+
+def _destinations(site: Site) -> Iterator[Check]:
+    for name in site.config.destinations:
+        destination = site.destination(name)
+        yield _look("destination", name, destination.probe)
+        for set_name in site.sets:
+            plan = site.plan(set_name)
+            if plan.destination_name != name:
+                continue
+            yield _look("destination", f"{name}/{set_name}", lambda plan=plan: _newest(site, plan))  # type: ignore[misc]
+
+
+def _newest(site: Site, plan: SetPlan) -> str:
+    listing = list_sets(plan.destination, site.trusted, plan.name)
+    if listing.unreadable:
+        first = listing.unreadable[0]
+        raise JudgedBad(f"set {first.ref.set_id}: {first.reason}", hint=first.hint)
+    if listing.newest is None:
+        raise JudgedBad("no backup yet", hint=f"make one: inv backup.run --set {plan.name}")
+    age = site.clock.now() - listing.newest.manifest.started
+    return f"{len(listing.published)} sets, the newest {span(age)} old"
+
+
+def _sandboxes(site: Site) -> Iterator[Check]:
+    for name in site.config.sandboxes:
+        for guard, state in site.sandbox(name).isolation().items():
+            held = not state.startswith("no")
+            yield Check(
+                "sandbox",
+                f"{name}/{guard}",
+                Verdict.PASSED if held else Verdict.INCONCLUSIVE,
+                state,
+                "" if held else "a restored dump is hostile code: see docs/PROOF.md",
+            )
+    for set_name in site.sets:
+        plan = site.plan(set_name)
+        for store in plan.stores:
+            yield _look("sandbox", f"{set_name}/{store}", lambda p=plan, s=store: _fit(site, p, s))  # type: ignore[misc]
+
+
+def _fit(site: Site, plan: SetPlan, store: str) -> str:
+    """Whether the sandbox of that store can restore its newest backup."""
+    newest = list_sets(plan.destination, site.trusted, plan.name).newest
+    record = next((r for r in newest.manifest.stores if r.name == store), None) if newest else None
+    if record is None:
+        return "no backup to compare with yet"
+    restorer = site.restorer(record.kind)
+    offers = site.sandbox_for(plan.name, store).offers(restorer.recipe(record))
+    gaps = restorer.gaps(record, offers)
+    if gaps:
+        raise Inconclusive(
+            "; ".join(gap.message for gap in gaps), hint="; ".join(gap.hint for gap in gaps)
+        )
+    return f"{offers.product} {offers.version} can restore the newest backup"
+
+
+def _alerts(site: Site) -> Iterator[Check]:
+    channels = site.alert_channels()
+    if not channels:
+        yield Check(
+            "alert",
+            "none",
+            Verdict.INCONCLUSIVE,
+            "nobody is told when a verification fails",
+            "add an [alert.NAME] table: see docs/RUNBOOK-BACKUP-RESTORE.md",
+        )
+    for name, channel in channels.items():
+        yield _look("alert", name, channel.probe)

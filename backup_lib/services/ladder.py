@@ -1,0 +1,204 @@
+"""The verification ladder over one store of one backup set.
+
+``exists → fresh → size → integrity → restore → content → assertions``. A stale or shrunken backup
+is still read and restored (both facts are worth knowing), a missing or damaged one is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from backup_lib.destinations.base import Destination
+from backup_lib.model import Rung, RungResult, StoreRecord, StoreVerification
+from backup_lib.services.archive import PublishedSet
+from backup_lib.services.judgement import judge_freshness, judge_size
+from backup_lib.services.memory import Memory, proof_key
+from backup_lib.services.reading import read_every_byte, stored_size
+from backup_lib.services.rehearsal import Rehearsal, Rehearser, not_reached
+from backup_lib.work import Work
+from restoreproof.errors import JudgedBad, Unreachable
+from restoreproof.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What the configuration demands of one store of a set.
+
+    Attributes:
+        max_age: of the content at the time of verification.
+        min_size: stored bytes of the store's artifacts.
+        size_drop: fraction of the usual size that may be missing.
+        assertions: of the application, asked in the restored copy.
+        remember: how long the proof of the very same bytes is good for.
+    """
+
+    max_age: timedelta
+    min_size: int = 1
+    size_drop: float = 0.5
+    assertions: tuple[str, ...] = ()
+    remember: timedelta = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """One climb of the ladder.
+
+    Attributes:
+        destination: where the set is.
+        chosen: the set.
+        record: the store's part of its manifest.
+        history: stored bytes of this store in earlier sets, newest first.
+        expectations: what is demanded.
+        depth: the highest rung to climb to.
+        again: restore and compare even where the same bytes were proven before.
+        memory: of earlier proofs.
+        rehearser: makes the rehearsal when the climb gets that far.
+        work: listeners, clock, limits.
+    """
+
+    destination: Destination
+    chosen: PublishedSet
+    record: StoreRecord
+    history: Sequence[int]
+    expectations: Expectations
+    depth: Rung
+    again: bool
+    memory: Memory
+    rehearser: Callable[[], Rehearser]
+    work: Work
+
+    def verify(self) -> StoreVerification:
+        """Climb as far as ``depth``; every rung asked for has a result."""
+        results: list[RungResult] = []
+        below: tuple[tuple[Rung, Callable[[], RungResult]], ...] = (
+            (Rung.EXISTS, self._exists),
+            (Rung.FRESH, self._fresh),
+            (Rung.SIZE, self._size),
+            (Rung.INTEGRITY, self._integrity),
+        )
+        stopped: RungResult | None = None
+        for rung, judge in below:
+            if rung.height > self.depth.height:
+                break
+            if stopped:
+                results.append(not_reached(rung, stopped))
+                continue
+            result = self._timed(judge)
+            results.append(result)
+            if rung in (Rung.EXISTS, Rung.INTEGRITY) and result.verdict is not Verdict.PASSED:
+                stopped = result
+        comparison = None
+        if self.depth.height >= Rung.RESTORE.height:
+            if stopped:
+                above = [Rung.RESTORE, Rung.CONTENT]
+                above += [Rung.ASSERTIONS] if self.expectations.assertions else []
+                results += [
+                    not_reached(rung, stopped) for rung in above if rung.height <= self.depth.height
+                ]
+            else:
+                rehearsal = self._rehearse()
+                results += rehearsal.rungs
+                comparison = rehearsal.comparison
+        return StoreVerification(self.record.name, self.record.kind, tuple(results), comparison)
+
+    def _timed(self, judge: Callable[[], RungResult]) -> RungResult:
+        begun = self.work.clock.monotonic()
+        result = judge()
+        return replace(result, seconds=self.work.clock.monotonic() - begun)
+
+    def _exists(self) -> RungResult:
+        if not self.record.artifacts:
+            return RungResult(
+                Rung.EXISTS,
+                Verdict.FAILED,
+                "the manifest lists no artifact for this store",
+                "make a new backup: inv backup.run",
+            )
+        missing = []
+        for artifact in self.record.artifacts:
+            try:
+                self.destination.size(self.chosen.ref, artifact.name)
+            except FileNotFoundError:
+                missing.append(artifact.name)
+            except Unreachable as away:
+                return RungResult(Rung.EXISTS, Verdict.INCONCLUSIVE, away.message, away.hint)
+        if missing:
+            return RungResult(
+                Rung.EXISTS,
+                Verdict.FAILED,
+                f"missing from the set {self.chosen.ref.set_id}: {', '.join(missing)}",
+                "somebody removed it: restore it from a copy, or make a new backup",
+            )
+        return RungResult(
+            Rung.EXISTS,
+            Verdict.PASSED,
+            f"{self.chosen.ref.set_id}, sequence {self.chosen.manifest.sequence}",
+        )
+
+    def _fresh(self) -> RungResult:
+        return judge_freshness(
+            self.record.backup.moment, self.work.clock.now(), self.expectations.max_age
+        )
+
+    def _size(self) -> RungResult:
+        for artifact in self.record.artifacts:
+            try:
+                stored = self.destination.size(self.chosen.ref, artifact.name)
+            except Unreachable as away:
+                return RungResult(Rung.SIZE, Verdict.INCONCLUSIVE, away.message, away.hint)
+            if stored != artifact.size:
+                return RungResult(
+                    Rung.SIZE,
+                    Verdict.FAILED,
+                    f"{artifact.name} has {stored} bytes, the manifest says {artifact.size}",
+                    "it was cut or overwritten after the backup: use another set",
+                )
+        return judge_size(
+            stored_size(self.record),
+            self.history,
+            min_size=self.expectations.min_size,
+            max_drop=self.expectations.size_drop,
+        )
+
+    def _integrity(self) -> RungResult:
+        try:
+            read_every_byte(self.destination, self.chosen, self.record, self.work)
+        except JudgedBad as bad:
+            return RungResult(Rung.INTEGRITY, Verdict.FAILED, bad.message, bad.hint)
+        except Unreachable as away:
+            return RungResult(Rung.INTEGRITY, Verdict.INCONCLUSIVE, away.message, away.hint)
+        return RungResult(
+            Rung.INTEGRITY,
+            Verdict.PASSED,
+            f"{len(self.record.artifacts)} artifacts, {stored_size(self.record)} bytes read; "
+            "digests and signature hold",
+        )
+
+    def _rehearse(self) -> Rehearsal:
+        rehearser = self.rehearser()
+        asked = rehearser.rungs()
+        key = self._proof_key(asked)
+        now = self.work.clock.now()
+        known = None if self.again else self.memory.proven(key, now, self.expectations.remember)
+        if known:
+            return Rehearsal(known.rungs, known.comparison)
+        rehearsal = rehearser.rehearse()
+        if all(rung.verdict is Verdict.PASSED for rung in rehearsal.rungs):
+            self.memory.prove(key, now, rehearsal.rungs, rehearsal.comparison)
+        return rehearsal
+
+    def _proof_key(self, asked: tuple[Rung, ...]) -> str:
+        fingerprint = self.record.backup.fingerprint
+        return proof_key(
+            self.record.kind,
+            fingerprint.method if fingerprint else "",
+            self.chosen.digest,
+            self.record.name,
+            *(artifact.sha256 for artifact in self.record.artifacts),
+            "",
+            *asked,
+            "",
+            *self.expectations.assertions,
+        )

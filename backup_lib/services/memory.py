@@ -1,0 +1,111 @@
+"""What this machine remembers of earlier verifications.
+
+Two things rest on it: that a set which was proven need not be restored every night, and that sets
+which were there before and are gone now (a rollback to an older state) are noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backup_lib.model import Comparison, RungResult
+from backup_lib.services.archive import PublishedSet
+from restoreproof.clock import from_rfc3339, rfc3339
+from restoreproof.state import StateFile
+from restoreproof.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+FORGET = timedelta(days=90)
+"""After that a proof is dropped from the file, whatever ``remember`` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An earlier proof of the very same bytes."""
+
+    at: datetime
+    rungs: tuple[RungResult, ...]
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest set that was ever seen under a name."""
+
+    sequence: int
+    digest: str
+    at: datetime
+
+
+class Memory:
+    """The verifier's memory: a state file that may be lost at the price of *cannot tell*."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = StateFile(path)
+
+    def seen(self, place: str, set_name: str) -> Seen | None:
+        """The newest set seen so far in the destination ``place``."""
+        entry = self._file.read().get("seen", {}).get(f"{place}/{set_name}")
+        if entry is None:
+            return None
+        return Seen(entry["sequence"], entry["digest"], from_rfc3339(entry["at"]))
+
+    def saw(self, place: str, newest: PublishedSet, at: datetime, *, replace: bool = False) -> None:
+        """Remember ``newest``; an older one takes a newer one's place only with ``replace``."""
+        with self._file.update() as data:
+            seen = data.setdefault("seen", {})
+            key = f"{place}/{newest.manifest.set_name}"
+            known = seen.get(key)
+            if replace or known is None or newest.manifest.sequence >= known["sequence"]:
+                seen[key] = {
+                    "sequence": newest.manifest.sequence,
+                    "digest": newest.digest,
+                    "at": rfc3339(at),
+                }
+
+    def proven(self, key: str, now: datetime, within: timedelta) -> Remembered | None:
+        """The proof remembered under ``key``, if it is no older than ``within``."""
+        entry = self._file.read().get("proven", {}).get(key)
+        if entry is None:
+            return None
+        remembered = _adapter().validate_python(entry, strict=False)
+        if not timedelta() <= now - remembered.at <= within:
+            return None
+        rungs = tuple(replace(rung, remembered=remembered.at) for rung in remembered.rungs)
+        return replace(remembered, rungs=rungs)
+
+    def prove(
+        self, key: str, at: datetime, rungs: tuple[RungResult, ...], comparison: Comparison | None
+    ) -> None:
+        """Remember rungs that passed. Anything else is not worth remembering: it is tried again."""
+        if any(rung.verdict is not Verdict.PASSED for rung in rungs):
+            raise ValueError("only passed rungs are remembered")
+        with self._file.update() as data:
+            proven = data.setdefault("proven", {})
+            for old in [k for k, e in proven.items() if at - from_rfc3339(e["at"]) > FORGET]:
+                del proven[old]
+            proven[key] = _adapter().dump_python(Remembered(at, rungs, comparison), mode="json")
+
+
+def proof_key(*parts: str) -> str:
+    """What a remembered proof is about (digests, method, rungs, assertions), as one digest."""
+    joined = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        joined.update(len(encoded).to_bytes(8, "big") + encoded)
+    return joined.hexdigest()
+
+
+@cache
+def _adapter() -> TypeAdapter[Remembered]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Remembered)

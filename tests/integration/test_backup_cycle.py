@@ -1,0 +1,276 @@
+"""The main job through the services: run, verify, restore, on a real server; then each fault."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from backup_lib.format.sets import sign_manifest
+from backup_lib.model import Rung, SetVerification
+from backup_lib.services.restore import RestoreRequest, restore_set
+from backup_lib.services.run import BackupRun, run_backup
+from backup_lib.services.site import Site
+from backup_lib.services.verify import verify_set
+from backup_lib.stores.base import RestoreOptions
+from backup_lib.work import Work
+from restoreproof.clock import MovableClock
+from restoreproof.errors import JudgedBad, Refused, UsageError
+from restoreproof.signing import SigningKey
+from restoreproof.verdict import Verdict
+from restoreproof_cli.demo.damage import Forgery, publish_forged
+from tests.harness.postgres import PostgresServer
+from tests.harness.site import MakeSite, database_of
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return Work(scratch=scratch)
+
+
+def back_up(site: Site, work: Work) -> BackupRun:
+    return run_backup(site, "nightly", work)
+
+
+def verdicts(result: SetVerification) -> dict[Rung, Verdict]:
+    (store,) = result.stores
+    return {rung.rung: rung.verdict for rung in store.rungs}
+
+
+def reason(result: SetVerification, rung: Rung) -> str:
+    (store,) = result.stores
+    return next(r.reason for r in store.rungs if r.rung is rung)
+
+
+def artifact_path(site: Site, run: BackupRun, role: str = "database") -> Path:
+    artifact = next(a for a in run.manifest.stores[0].artifacts if a.role == role)
+    return site.config.base / "backups" / "nightly" / run.ref.set_id / artifact.name
+
+
+def test_a_good_backup_is_proven_equal_to_its_source(make_site: MakeSite, work: Work) -> None:
+    site = make_site(store_options='assertions = ["select count(*) = 1000 from orders"]')
+    run = back_up(site, work)
+    assert run.manifest.sequence == 1
+    result = verify_set(site, "nightly", work)
+    assert verdicts(result) == dict.fromkeys(Rung, Verdict.PASSED)
+    (store,) = result.stores
+    assert store.comparison is not None
+    assert store.comparison.level == "exact"
+    assert not store.comparison.differences
+    assert list(work.scratch.iterdir()) == []
+
+
+def test_what_was_proven_is_remembered_until_it_is_asked_for_again(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    first = verify_set(site, "nightly", work)
+    second = verify_set(site, "nightly", work)
+    third = verify_set(site, "nightly", work, again=True)
+    remembered = [
+        [r.remembered is not None for r in result.stores[0].rungs if r.rung.height >= 4]
+        for result in (first, second, third)
+    ]
+    assert remembered == [[False, False], [True, True], [False, False]]
+    assert second.verdict is Verdict.PASSED
+
+
+def test_one_row_altered_with_every_checksum_repaired_is_found_at_content(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    run = back_up(site, work)
+    forgery = Forgery(before=b"\titem 500\n", after=b"\titem 5OO\n")
+    forged = publish_forged(site, run.manifest, forgery, work)
+    result = verify_set(site, "nightly", work)
+    assert result.set_id == forged.set_id
+    seen = verdicts(result)
+    assert seen.pop(Rung.CONTENT) is Verdict.FAILED
+    assert set(seen.values()) == {Verdict.PASSED}
+    assert "orders" in reason(result, Rung.CONTENT)
+
+
+def test_a_flipped_bit_is_found_at_integrity_and_nothing_above_is_tried(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    path = artifact_path(site, back_up(site, work))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    result = verify_set(site, "nightly", work)
+    assert verdicts(result)[Rung.INTEGRITY] is Verdict.FAILED
+    assert [r.reached for r in result.stores[0].rungs if r.rung.height > 3] == [False, False]
+
+
+def test_a_missing_artifact_is_found_at_exists(make_site: MakeSite, work: Work) -> None:
+    site = make_site()
+    artifact_path(site, back_up(site, work)).unlink()
+    result = verify_set(site, "nightly", work)
+    assert verdicts(result)[Rung.EXISTS] is Verdict.FAILED
+    assert result.verdict is Verdict.FAILED
+
+
+def test_a_cut_artifact_is_found_at_size(make_site: MakeSite, work: Work) -> None:
+    site = make_site()
+    path = artifact_path(site, back_up(site, work))
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+    assert verdicts(verify_set(site, "nightly", work))[Rung.SIZE] is Verdict.FAILED
+
+
+def test_no_backup_at_all_fails(make_site: MakeSite, work: Work) -> None:
+    site = make_site()
+    result = verify_set(site, "nightly", work)
+    assert result.verdict is Verdict.FAILED
+    assert "there is no backup" in reason(result, Rung.EXISTS)
+
+
+def test_a_stale_backup_fails_and_is_proven_all_the_same(make_site: MakeSite, work: Work) -> None:
+    clock = MovableClock(datetime.now(UTC))
+    site = make_site(clock=clock)
+    work = replace(work, clock=clock)
+    back_up(site, work)
+    clock.move(timedelta(hours=25))
+    seen = verdicts(verify_set(site, "nightly", work))
+    assert seen.pop(Rung.FRESH) is Verdict.FAILED
+    assert set(seen.values()) == {Verdict.PASSED}
+
+
+def test_a_backup_from_the_future_is_not_judged_fresh(make_site: MakeSite, work: Work) -> None:
+    clock = MovableClock(datetime.now(UTC))
+    site = make_site(clock=clock)
+    back_up(site, replace(work, clock=clock))
+    clock.jump(timedelta(hours=-3))
+    seen = verdicts(verify_set(site, "nightly", replace(work, clock=clock)))
+    assert seen[Rung.FRESH] is Verdict.INCONCLUSIVE
+
+
+def test_of_several_backups_the_newest_complete_one_is_verified(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    second = back_up(site, work)
+    third = back_up(site, work)
+    manifest = next((artifact_path(site, third).parents[1]).glob("manifest*"))
+    manifest.unlink()
+    result = verify_set(site, "nightly", work)
+    assert result.set_id == second.ref.set_id
+    assert result.verdict is Verdict.PASSED
+
+
+def test_file_times_and_names_do_not_choose(make_site: MakeSite, work: Work) -> None:
+    import os
+
+    site = make_site()
+    first = back_up(site, work)
+    second = back_up(site, work)
+    far = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+    for path in artifact_path(site, first).parents[1].rglob("*"):
+        os.utime(path, (far, far))
+    assert verify_set(site, "nightly", work).set_id == second.ref.set_id
+
+
+def test_a_damaged_manifest_is_found_at_integrity_however_shallow_the_look(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    second = back_up(site, work)
+    manifest = next((artifact_path(site, second).parents[1]).glob("manifest*"))
+    manifest.write_bytes(manifest.read_bytes().replace(b"A", b"B", 1))
+    result = verify_set(site, "nightly", work)
+    assert verdicts(result)[Rung.INTEGRITY] is Verdict.FAILED
+    assert second.ref.set_id in reason(result, Rung.INTEGRITY)
+    shallow = verify_set(site, "nightly", work, depth=Rung.EXISTS)
+    assert shallow.verdict is Verdict.FAILED
+
+
+def test_removed_newer_sets_are_noticed_and_may_be_accepted(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    second = back_up(site, work)
+    first_look = verify_set(site, "nightly", work, depth=Rung.SIZE)
+    assert any("cannot tell" in note for note in first_look.notes)
+    shutil.rmtree(artifact_path(site, second).parents[1])
+    gone = verify_set(site, "nightly", work, depth=Rung.SIZE)
+    assert verdicts(gone)[Rung.EXISTS] is Verdict.FAILED
+    assert "newer sets are gone" in reason(gone, Rung.EXISTS)
+    accepted = verify_set(site, "nightly", work, depth=Rung.SIZE, accept_rollback=True)
+    assert accepted.verdict is Verdict.PASSED
+    assert verify_set(site, "nightly", work, depth=Rung.SIZE).verdict is Verdict.PASSED
+
+
+def test_a_set_signed_by_a_stranger_is_not_believed(make_site: MakeSite, work: Work) -> None:
+    site = make_site()
+    run = back_up(site, work)
+    manifest = next((artifact_path(site, run).parents[1]).glob("manifest*"))
+    manifest.write_bytes(sign_manifest(run.manifest, SigningKey.generate()))
+    result = verify_set(site, "nightly", work)
+    assert verdicts(result)[Rung.INTEGRITY] is Verdict.FAILED
+    assert "not trusted" in reason(result, Rung.INTEGRITY)
+
+
+def test_a_restore_brings_the_content_back_and_proves_it(
+    make_site: MakeSite, work: Work, postgres: PostgresServer
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    name = f"{database_of(site)}_restored"
+    outcome = restore_set(
+        site, RestoreRequest("nightly", options=RestoreOptions(database=name)), work
+    )
+    try:
+        assert outcome.content is not None
+        assert outcome.content.verdict is Verdict.PASSED
+        with postgres.connect(name) as connection:
+            row = connection.execute("select count(*), max(item) from orders").fetchone()
+        assert row == (1000, "item 999")
+    finally:
+        postgres.drop_database(name)
+
+
+def test_a_restore_never_overwrites_unasked_and_a_bad_backup_leaves_the_target_as_it_was(
+    make_site: MakeSite, work: Work, postgres: PostgresServer
+) -> None:
+    site = make_site()
+    run = back_up(site, work)
+    name = database_of(site)
+    with postgres.connect(name) as connection:
+        connection.execute("update orders set item = 'newer'")
+    with pytest.raises(Refused):
+        restore_set(site, RestoreRequest("nightly"), work)
+    overwrite = RestoreRequest("nightly", options=RestoreOptions(overwrite=True))
+    with pytest.raises(Refused, match="not confirmed"):
+        restore_set(site, overwrite, work)
+    path = artifact_path(site, run)
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(JudgedBad):
+        restore_set(site, replace(overwrite, confirm=name), work)
+    with postgres.connect(name) as connection:
+        assert connection.execute("select distinct item from orders").fetchall() == [("newer",)]
+    path.write_bytes(good)
+    restore_set(site, replace(overwrite, confirm=name), work)
+    with postgres.connect(name) as connection:
+        assert connection.execute("select count(distinct item) from orders").fetchone() == (1000,)
+
+
+def test_an_unknown_set_backup_or_store_is_a_usage_error(make_site: MakeSite, work: Work) -> None:
+    site = make_site()
+    back_up(site, work)
+    with pytest.raises(UsageError, match="nihgtly"):
+        verify_set(site, "nihgtly", work)
+    with pytest.raises(UsageError, match="1999"):
+        verify_set(site, "nightly", work, backup="1999")
+    with pytest.raises(UsageError, match="no store"):
+        restore_set(site, RestoreRequest("nightly", store="sessions"), work)
