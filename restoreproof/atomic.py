@@ -83,7 +83,8 @@ def make_folder(path: Path, mode: int = 0o700) -> None:
 
     Raises:
         NoSpace: there is no room.
-        Unreachable: it cannot be made, or something that is no folder is in the way.
+        Refused: something that is no folder is in the way.
+        Unreachable: it cannot be made.
     """
     missing = []
     while not path.is_dir():
@@ -113,15 +114,24 @@ def fsync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def space_error(error: OSError, folder: Path, expected: int | None = None) -> NoSpace | None:
-    """``error`` as :class:`NoSpace` with how much is free in ``folder``; None if it is another."""
+def space_error(
+    error: OSError, folder: Path, expected: int | None = None, *, regained: int = 0
+) -> NoSpace | None:
+    """``error`` as :class:`NoSpace` with how much is free in ``folder``; None if it is another.
+
+    Args:
+        error: what the system said.
+        folder: a folder on the disk in question.
+        expected: bytes that are needed, where that is known.
+        regained: bytes that become free by removing what was begun.
+    """
     reason = _FULL.get(error.errno or 0)
     if reason is None:
         return None
     hint = "make room or choose another disk"
     with contextlib.suppress(OSError):
         status = os.statvfs(folder)
-        free = status.f_bavail * status.f_frsize
+        free = status.f_bavail * status.f_frsize + regained
         needed = "" if expected is None else f" and {_readable(expected)} are needed"
         hint = f"{_readable(free)} are free{needed}: {hint}"
     return NoSpace(reason, hint=hint)
@@ -182,7 +192,7 @@ def _space_errors(folder: Path, expected: int | None, file: BinaryIO) -> Iterato
     try:
         yield
     except OSError as error:
-        full = space_error(error, folder, expected or _written(file))
+        full = space_error(error, folder, expected, regained=_occupied(file))
         if full is None:
             raise
         raise full from error
@@ -193,8 +203,9 @@ def _translated(folder: Path, expected: int | None, file: BinaryIO | None) -> It
     try:
         yield
     except OSError as error:
-        wanted = expected or (_written(file) if file else None)
-        raise space_error(error, folder, wanted) or _refused(error) from error
+        regained = _occupied(file) if file else 0
+        full = space_error(error, folder, expected, regained=regained)
+        raise full or _refused(error) from error
 
 
 def _refused(error: OSError) -> RestoreproofError:
@@ -207,10 +218,10 @@ def _refused(error: OSError) -> RestoreproofError:
     )
 
 
-def _written(file: BinaryIO) -> int | None:
+def _occupied(file: BinaryIO) -> int:
     with contextlib.suppress(OSError, ValueError):
-        return file.tell() or None
-    return None
+        return os.fstat(file.fileno()).st_blocks * 512
+    return 0
 
 
 def _readable(size: int) -> str:
