@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from backup_lib.config import load
+
+EXAMPLE = Path(__file__).parents[2] / "restoreproof.example.toml"
+
+
+def test_the_example_is_a_valid_configuration(tmp_path: Path) -> None:
+    copy = tmp_path / "restoreproof.toml"
+    shutil.copy(EXAMPLE, copy)
+    config = load(copy)
+    assert list(config.sets) == ["nightly"]
+    assert list(config.alerts) == ["board", "pager"]
+
+
+def test_every_option_that_is_commented_out_is_valid_too(tmp_path: Path) -> None:
+    copy = tmp_path / "restoreproof.toml"
+    lines = EXAMPLE.read_text().splitlines()
+    options = [line.removeprefix("# ") if " = " in line else line for line in lines]
+    copy.write_text("\n".join(options))
+    config = load(copy)
+    assert config.set("nightly").min_size == 1 << 20
+    assert config.set("nightly").keep is not None
