@@ -19,19 +19,21 @@ _LARGEST_TOKEN = 1 << 25
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HINT = "take another copy of the backup"
 
+# groups are atomic instead of possessive: Python before 3.11.5 gives back too much of a possessive
+# group (python/cpython#106052), and would take a comma at the end for whole
 _SPACE = r"[ \t\r\n]*+"
-_TEXT = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
-_NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
+_TEXT = r'"(?>(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)"'
+_NUMBER = r"-?(?:0|[1-9][0-9]*+)(?>(?:\.[0-9]++)?)(?>(?:[eE][+-]?[0-9]++)?)"
 _SCALAR = rf"(?:{_TEXT}|(?:{_NUMBER}|true|false|null)(?![\w.+-]))"
 
 
 def _array_of(value: str) -> str:
-    return rf"\[{_SPACE}(?:{value}{_SPACE}(?:,{_SPACE}{value}{_SPACE})*+)?+\]"
+    return rf"\[{_SPACE}(?>(?:{value}{_SPACE}(?>(?:,{_SPACE}{value}{_SPACE})*))?)\]"
 
 
 def _object_of(value: str) -> str:
     member = rf"{_TEXT}{_SPACE}:{_SPACE}{value}{_SPACE}"
-    return rf"\{{{_SPACE}(?:{member}(?:,{_SPACE}{member})*+)?+\}}"
+    return rf"\{{{_SPACE}(?>(?:{member}(?>(?:,{_SPACE}{member})*))?)\}}"
 
 
 # most of an export are small values of two levels: each is taken in one step
