@@ -193,6 +193,12 @@ def changelog(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Tests that race with what they injure: worth a look, too unsteady to judge a change."""
+    pytest(session, "-m", "faults")
+
+
+@nox.session(default=False)
 def servers(session: nox.Session) -> None:
     """Tests against servers that do not come out of wheels; .ci/setup installs them."""
     pytest(session, "-m", "servers", *(() if in_ci() else ("-rs",)))
