@@ -41,6 +41,15 @@ def other(make_module_server: MakeServer) -> PostgresServer:
     return make_module_server()
 
 
+@pytest.fixture
+def reader(other: PostgresServer) -> None:
+    """The role that a policy of the source names; a restore without roles needs it there."""
+    with other.connect() as connection:
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+
+
 def back_up(server: PostgresServer, dbname: str, work: Work, **settings: object) -> MemorySource:
     given = {**server.params(dbname), **settings, "port": int(server.port)}
     source = PostgresSource("orders", PostgresSettings.model_validate(given), Path("/"))
@@ -284,6 +293,7 @@ def test_data_is_not_overwritten_without_being_told_to(
     other.drop_database("taken")
 
 
+@pytest.mark.usefixtures("reader")
 def test_overwrite_replaces_the_whole_database_at_the_end(
     other: PostgresServer, work: Work, source: MemorySource
 ) -> None:
@@ -339,6 +349,7 @@ def test_a_role_that_may_make_no_database_fills_an_empty_one(
         connection.execute("DROP ROLE tenant")
 
 
+@pytest.mark.usefixtures("reader")
 def test_what_a_killed_restore_left_is_swept_and_one_at_work_is_not(
     other: PostgresServer, work: Work, source: MemorySource
 ) -> None:
@@ -396,13 +407,10 @@ def test_one_table_is_restored_whatever_its_name(
     other.drop_database("part")
 
 
+@pytest.mark.usefixtures("reader")
 def test_a_table_comes_with_what_belongs_to_it(
     other: PostgresServer, work: Work, source: MemorySource
 ) -> None:
-    with other.connect() as connection:  # the policies of the tables name it
-        connection.execute(
-            "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
-        )
     options = RestoreOptions(only=("public.orders", "customers", "events"), database="part")
     PostgresRestorer().restore(source, place(other, "part"), options, work)
     relations = rows(
