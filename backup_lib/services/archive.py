@@ -57,6 +57,22 @@ def read_set(destination: Destination, trusted: TrustedKeys, ref: SetRef) -> Pub
     return PublishedSet(ref, signed.manifest, signed.digest, signed.key_id)
 
 
+def try_set(
+    destination: Destination, trusted: TrustedKeys, ref: SetRef
+) -> PublishedSet | UnreadableSet:
+    """As :func:`read_set`, with a manifest that cannot be read as an answer, not an error.
+
+    Raises:
+        Unreachable: the destination is away.
+    """
+    try:
+        return read_set(destination, trusted, ref)
+    except JudgedBad as bad:
+        return UnreadableSet(ref, bad.message, bad.hint, damaged=True)
+    except Inconclusive as unknown:
+        return UnreadableSet(ref, unknown.message, unknown.hint, damaged=False)
+
+
 def list_sets(destination: Destination, trusted: TrustedKeys, set_name: str) -> Listing:
     """All sets of that name in ``destination``.
 
@@ -66,12 +82,11 @@ def list_sets(destination: Destination, trusted: TrustedKeys, set_name: str) -> 
     published: list[PublishedSet] = []
     unreadable: list[UnreadableSet] = []
     for ref in destination.sets(set_name):
-        try:
-            published.append(read_set(destination, trusted, ref))
-        except JudgedBad as bad:
-            unreadable.append(UnreadableSet(ref, bad.message, bad.hint, damaged=True))
-        except Inconclusive as unknown:
-            unreadable.append(UnreadableSet(ref, unknown.message, unknown.hint, damaged=False))
+        found = try_set(destination, trusted, ref)
+        if isinstance(found, PublishedSet):
+            published.append(found)
+        else:
+            unreadable.append(found)
     published.sort(key=lambda s: (s.manifest.sequence, s.manifest.started), reverse=True)
     unreadable.sort(key=lambda s: s.ref, reverse=True)
     return Listing(tuple(published), tuple(unreadable))

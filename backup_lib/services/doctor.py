@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from backup_lib.services.archive import list_sets
 from backup_lib.services.judgement import span
@@ -88,7 +89,7 @@ def _stores(site: Site) -> Iterator[Check]:
     sources = {name: site.source(name) for name in site.config.stores}
     in_sets = {store for set_name in site.sets for store in site.plan(set_name).stores}
     for name, source in sources.items():
-        check = _look("store", name, lambda source=source: _probe(source))  # type: ignore[misc]
+        check = _look("store", name, partial(_probe, source))
         yield check
         if name not in in_sets:
             yield Check(
@@ -125,7 +126,7 @@ def _destinations(site: Site) -> Iterator[Check]:
             plan = site.plan(set_name)
             if plan.destination_name != name:
                 continue
-            yield _look("destination", f"{name}/{set_name}", lambda plan=plan: _newest(site, plan))  # type: ignore[misc]
+            yield _look("destination", f"{name}/{set_name}", partial(_newest, site, plan))
 
 
 def _newest(site: Site, plan: SetPlan) -> str:
@@ -153,7 +154,7 @@ def _sandboxes(site: Site) -> Iterator[Check]:
     for set_name in site.sets:
         plan = site.plan(set_name)
         for store in plan.stores:
-            yield _look("sandbox", f"{set_name}/{store}", lambda p=plan, s=store: _fit(site, p, s))  # type: ignore[misc]
+            yield _look("sandbox", f"{set_name}/{store}", partial(_fit, site, plan, store))
 
 
 def _fit(site: Site, plan: SetPlan, store: str) -> str:

@@ -16,6 +16,15 @@ HISTORY = 7
 """How many earlier sets the size is compared with."""
 
 
+def rungs_asked(depth: Rung, *, assertions: bool) -> tuple[Rung, ...]:
+    """The rungs up to ``depth``, lowest first; ``assertions`` only where there are some."""
+    return tuple(
+        rung
+        for rung in Rung
+        if rung.height <= depth.height and (assertions or rung is not Rung.ASSERTIONS)
+    )
+
+
 def judge_freshness(moment: datetime, now: datetime, max_age: timedelta) -> RungResult:
     """Whether content of ``moment`` is recent enough at ``now``.
 

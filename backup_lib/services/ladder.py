@@ -13,7 +13,7 @@ from datetime import timedelta
 from backup_lib.destinations.base import Destination
 from backup_lib.model import Rung, RungResult, StoreRecord, StoreVerification
 from backup_lib.services.archive import PublishedSet
-from backup_lib.services.judgement import judge_freshness, judge_size
+from backup_lib.services.judgement import judge_freshness, judge_size, rungs_asked
 from backup_lib.services.memory import Memory, proof_key
 from backup_lib.services.reading import read_every_byte, stored_size
 from backup_lib.services.rehearsal import Rehearsal, Rehearser, not_reached
@@ -92,10 +92,11 @@ class Climb:
         comparison = None
         if self.depth.height >= Rung.RESTORE.height:
             if stopped:
-                above = [Rung.RESTORE, Rung.CONTENT]
-                above += [Rung.ASSERTIONS] if self.expectations.assertions else []
+                asked = rungs_asked(self.depth, assertions=bool(self.expectations.assertions))
                 results += [
-                    not_reached(rung, stopped) for rung in above if rung.height <= self.depth.height
+                    not_reached(rung, stopped)
+                    for rung in asked
+                    if rung.height >= Rung.RESTORE.height
                 ]
             else:
                 rehearsal = self._rehearse()

@@ -19,6 +19,7 @@ from backup_lib.model import (
     Target,
 )
 from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerRecipe
+from backup_lib.services.judgement import rungs_asked
 from backup_lib.stores.base import ArtifactSource, Restored, RestoreOptions, Restorer
 from backup_lib.work import Work
 from restoreproof.errors import (
@@ -74,10 +75,8 @@ class Rehearser:
 
     def rungs(self) -> tuple[Rung, ...]:
         """The rungs this rehearsal will give a result for."""
-        asked = [Rung.RESTORE, Rung.CONTENT]
-        if self.assertions:
-            asked.append(Rung.ASSERTIONS)
-        return tuple(rung for rung in asked if rung.height <= self.depth.height)
+        asked = rungs_asked(self.depth, assertions=bool(self.assertions))
+        return tuple(rung for rung in asked if rung.height >= Rung.RESTORE.height)
 
     def rehearse(self) -> Rehearsal:
         """Restore, compare, assert; never raises for a bad backup or for bad infrastructure."""

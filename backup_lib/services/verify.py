@@ -19,15 +19,16 @@ from backup_lib.services.archive import (
     UnreadableSet,
     find_set,
     list_sets,
-    read_set,
+    try_set,
 )
+from backup_lib.services.judgement import rungs_asked
 from backup_lib.services.ladder import Climb
 from backup_lib.services.memory import Seen
 from backup_lib.services.reading import stored_size
 from backup_lib.services.rehearsal import Rehearser, not_reached
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.work import Work
-from restoreproof.errors import Inconclusive, JudgedBad, Unreachable
+from restoreproof.errors import Unreachable
 from restoreproof.verdict import Verdict
 
 
@@ -120,14 +121,9 @@ def _named(
     site: Site, plan: SetPlan, backup: str
 ) -> tuple[PublishedSet | None, Listing, RungResult | None]:
     ref = find_set(plan.destination, plan.name, backup)
-    try:
-        chosen = read_set(plan.destination, site.trusted, ref)
-    except JudgedBad as bad:
-        unreadable = UnreadableSet(ref, bad.message, bad.hint, damaged=True)
-        return None, Listing((), (unreadable,)), _unreadable((unreadable,))
-    except Inconclusive as unknown:
-        unreadable = UnreadableSet(ref, unknown.message, unknown.hint, damaged=False)
-        return None, Listing((), (unreadable,)), _unreadable((unreadable,))
+    chosen = try_set(plan.destination, site.trusted, ref)
+    if isinstance(chosen, UnreadableSet):
+        return None, Listing((), (chosen,)), _unreadable((chosen,))
     listing = list_sets(plan.destination, site.trusted, plan.name)
     return chosen, listing, None
 
@@ -243,9 +239,7 @@ def _with_problem(store: StoreVerification, problem: RungResult, depth: Rung) ->
 def _stopped(
     store: str, kind: str, stopped: RungResult, plan: SetPlan, depth: Rung
 ) -> StoreVerification:
-    asked = [rung for rung in Rung if rung.height <= depth.height]
-    if not plan.expectations[store].assertions:
-        asked = [rung for rung in asked if rung is not Rung.ASSERTIONS]
+    asked = rungs_asked(depth, assertions=bool(plan.expectations[store].assertions))
     rungs = [
         stopped if rung is stopped.rung else not_reached(rung, stopped)
         for rung in asked
