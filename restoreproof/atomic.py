@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from restoreproof.errors import NoSpace, Refused, RestoreproofError, Unreachable
+from restoreproof.quantities import readable_size
 
 PART_SUFFIX = ".part"
 """Temporary files are named ``.<random>.part``: hidden, and known by this end to whoever sweeps."""
@@ -132,8 +133,8 @@ def space_error(
     with contextlib.suppress(OSError):
         status = os.statvfs(folder)
         free = status.f_bavail * status.f_frsize + regained
-        needed = "" if expected is None else f" and {_readable(expected)} are needed"
-        hint = f"{_readable(free)} are free{needed}: {hint}"
+        needed = "" if expected is None else f" and {readable_size(expected)} are needed"
+        hint = f"{readable_size(free)} are free{needed}: {hint}"
     return NoSpace(reason, hint=hint)
 
 
@@ -222,12 +223,3 @@ def _occupied(file: BinaryIO) -> int:
     with contextlib.suppress(OSError, ValueError):
         return os.fstat(file.fileno()).st_blocks * 512
     return 0
-
-
-def _readable(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

@@ -6,8 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from backup_lib.reports.marks import mark, plain
+from backup_lib.reports.marks import mark
 from backup_lib.services.doctor import Diagnosis
+from restoreproof.reporters.text import plain
 from restoreproof.verdict import Verdict
 
 

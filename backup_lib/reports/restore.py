@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from backup_lib.reports.marks import mark, plain
+from backup_lib.reports.marks import mark
 from backup_lib.services.restore import RestoreOutcome
+from restoreproof.reporters.text import plain
 from restoreproof.verdict import Verdict
 
 

@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from backup_lib.model import StoreRecord
-from backup_lib.reports.marks import mark, plain, size
+from backup_lib.reports.marks import mark
 from backup_lib.services.archive import Listing, PublishedSet
 from backup_lib.services.reading import stored_size
 from backup_lib.services.run import BackupRun
+from restoreproof.quantities import readable_size
+from restoreproof.reporters.text import plain
 from restoreproof.verdict import Verdict
 
 
@@ -24,7 +26,8 @@ def render_run(run: BackupRun) -> RenderableType:
         (plain(run.ref.set_name), "bold"),
         "  ",
         (run.ref.set_id, "cyan"),
-        f"  sequence {run.manifest.sequence}, {size(run.stored_bytes)} stored, {run.seconds:.1f} s",
+        f"  sequence {run.manifest.sequence}, {readable_size(run.stored_bytes)} stored, "
+        f"{run.seconds:.1f} s",
     )
     return Group(heading, *(_store_lines(record) for record in run.manifest.stores))
 
@@ -48,7 +51,7 @@ def render_listings(listings: Sequence[tuple[str, Listing]]) -> RenderableType:
                 str(manifest.sequence),
                 f"{manifest.started:%Y-%m-%d %H:%M:%S}",
                 ", ".join(plain(record.name) for record in manifest.stores),
-                size(sum(stored_size(record) for record in manifest.stores)),
+                readable_size(sum(stored_size(record) for record in manifest.stores)),
                 Text("signed", "green"),
             )
         for unreadable in listing.unreadable:
@@ -90,7 +93,7 @@ def _store_lines(record: StoreRecord, *, full: bool = False) -> RenderableType:
     ]
     for artifact in record.artifacts:
         ratio = f", {artifact.plain_size / artifact.size:.1f} : 1" if artifact.size else ""
-        lines.append(Text(f"      {plain(artifact.name)}  {size(artifact.size)}{ratio}"))
+        lines.append(Text(f"      {plain(artifact.name)}  {readable_size(artifact.size)}{ratio}"))
     if backup.fingerprint:
         items = backup.fingerprint.items
         rows = sum(item.count or 0 for item in items)

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from backup_lib.model import Rung, RungResult, SetVerification, StoreVerification
-from backup_lib.reports.marks import mark, plain, verdict_word
+from backup_lib.reports.marks import mark, verdict_word
+from restoreproof.reporters.text import plain
 from restoreproof.verdict import Verdict
 
 SHOWN = 8

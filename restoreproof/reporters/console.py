@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from restoreproof.events import Event, StepFinished, StepProgress, StepStarted, Warned
+from restoreproof.quantities import readable_size
 from restoreproof.reporters.text import one_line, plain
 
 
@@ -30,13 +31,7 @@ def amount(count: float, unit: str) -> str:
     """``4.1 MiB`` for bytes, ``336,776 rows`` for everything else."""
     if unit != "bytes":
         return f"{int(count):,} {unit}"
-    if count < 1024:
-        return f"{int(count)} B"
-    for name in ("KiB", "MiB", "GiB", "TiB"):
-        count /= 1024
-        if count < 1024 or name == "TiB":
-            break
-    return f"{count:.1f} {name}"
+    return readable_size(count)
 
 
 class _Amount(ProgressColumn):

@@ -6,9 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from backup_lib.reports.marks import mark, plain, verdict_word
+from backup_lib.reports.marks import mark, verdict_word
 from backup_lib.reports.sets import render_run
 from backup_lib.reports.verification import render_verification
+from restoreproof.reporters.text import plain
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.story import Story
 
