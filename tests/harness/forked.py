@@ -1,7 +1,12 @@
-"""Code that runs in a child process and dies there."""
+"""Code that runs in a child process and dies there.
+
+The child collects no garbage: a compressor that the parent left to the collector has threads that
+were not forked, and freeing it would wait for them forever.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import traceback
@@ -33,6 +38,7 @@ def run_forked(work: Callable[[], None]) -> int:
     """Run ``work`` in a child; its exit status: 0, 1 after an exception, or what it exited with."""
     pid = os.fork()
     if pid == 0:
+        gc.disable()
         try:
             work()
         except BaseException:  # noqa: BLE001 - a forked child must not return into the test runner
@@ -47,6 +53,7 @@ def _child(work: Callable[[Callable[[], None]], None], tell: int) -> None:
         os.write(tell, b"r")
         signal.pause()
 
+    gc.disable()
     try:
         work(ready)
     except BaseException:  # noqa: BLE001 - as above

@@ -161,11 +161,13 @@ class LocalDestination:
         tree.require_folder(self._root)
         removed: list[str] = []
         with tree.errors_of(self._root):
+            with guarded(self._root / "sets"):
+                pass  # a guard file left by a killed run goes when its section is left
             for trash in sorted(self._root.glob(f"{_TRASH}*")):
                 shutil.rmtree(trash, ignore_errors=True)
             for folder in self._set_folders(None):
-                if self._ref(folder) is None or inspect(folder / _LOCK, clock=self._clock):
-                    continue  # foreign, or alive
+                if self._ref(folder) is None or self._is_alive(folder):
+                    continue  # foreign, or at work
                 if self._is_published(folder):
                     self._tidy(folder)
                 elif self._sweep_unpublished(folder):
@@ -221,6 +223,14 @@ class LocalDestination:
         fsync_folder(folder.parent)
         fsync_folder(self._root)
 
+    def _is_alive(self, folder: Path) -> bool:
+        """Whether the run that writes this set still lives; may take half a lease."""
+        lock = folder / _LOCK
+        with guarded(self._root / "sets"), suppress(FileNotFoundError):
+            if not lock.stat(follow_symlinks=False).st_size:
+                return False  # it is made and filled within this section: its maker died in there
+        return inspect(lock, clock=self._clock) is not None
+
     def _sweep_unpublished(self, folder: Path) -> bool:
         """Remove a dead run's folder; False where it turns out to have come alive or published."""
         trash = self._root / f"{_TRASH}{secrets.token_hex(8)}"
@@ -238,9 +248,9 @@ class LocalDestination:
 
     def _tidy(self, folder: Path) -> None:
         """Remove the lock and temporary files that a run left which died while publishing."""
-        for name in (_LOCK, *(path.name for path in folder.glob(f".*{PART_SUFFIX}"))):
+        for path in (folder / _LOCK, *folder.glob(f".*{PART_SUFFIX}"), *folder.glob(".*.guard")):
             with suppress(FileNotFoundError):
-                (folder / name).unlink()
+                path.unlink()
 
     def _discard(self, folder: Path) -> None:
         """Remove a set's folder: out of sight at once, then file by file. Never raises."""
