@@ -21,7 +21,7 @@ nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 
-PACKAGES = ("restoreproof", "restoreproof_cli", "backup_lib")
+PACKAGES = ("restoreproof", "restoreproof_cli", "backup_lib", "hardening")
 # what needs more than wheels, or more than minutes, is asked for by name
 NOT_BY_DEFAULT = ("servers", "faults")
 REPORTS = Path("build/reports")
