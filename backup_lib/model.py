@@ -304,7 +304,18 @@ class StoreVerification:
 
 @dataclass(frozen=True, slots=True)
 class SetVerification:
-    """The verification of one backup set (``set_id`` is empty where none was found)."""
+    """The verification of one backup set (``set_id`` is empty where none was found).
+
+    Attributes:
+        set_name: the configured set.
+        set_id: of the backup that was verified.
+        at: when it ended.
+        depth: the highest rung that was asked for.
+        stores: every store of the set, in the order of the configuration.
+        notes: remarks for people.
+        manifest: SHA-256 of the signed manifest that was verified; empty where none could be read.
+        proof: file of the signed proof; empty where none was kept.
+    """
 
     set_name: str
     set_id: str
@@ -312,6 +323,8 @@ class SetVerification:
     depth: Rung
     stores: tuple[StoreVerification, ...]
     notes: tuple[str, ...] = ()
+    manifest: str = ""
+    proof: str = ""
 
     @property
     def verdict(self) -> Verdict:

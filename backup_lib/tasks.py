@@ -75,18 +75,16 @@ def run_(
     quiet: bool = False,
     events: str | None = None,
 ) -> None:
-    """Back up every store of a set, and publish it all or nothing."""
+    """Back up every store of a set, and publish it all or nothing; set after set."""
     from backup_lib.reports.sets import render_runs
-    from backup_lib.services.run import run_backup
+    from backup_lib.services.run import run_backups
 
     execute(
         "backup.run",
         lambda run: _on_site(
             run,
             config,
-            lambda site, work: tuple(
-                run_backup(site, name, work) for name in site.chosen_sets(set_)
-            ),
+            lambda site, work: run_backups(site, site.chosen_sets(set_), work),
         ),
         render=render_runs,
         json=json,
@@ -135,8 +133,8 @@ def show(
     quiet: bool = False,
     events: str | None = None,
 ) -> None:
-    """Show one backup in full: artifacts, fingerprint, what is not covered."""
-    from backup_lib.reports.sets import render_set
+    """Show backups in full: artifacts, fingerprint, what is not covered."""
+    from backup_lib.reports.sets import render_sets
     from backup_lib.services.archive import choose_set
 
     execute(
@@ -144,14 +142,12 @@ def show(
         lambda run: _on_site(
             run,
             config,
-            lambda site, _work: choose_set(
-                site.plan(name := site.chosen_sets(set_)[0]).destination,
-                site.trusted,
-                name,
-                backup or "",
+            lambda site, _work: tuple(
+                choose_set(site.plan(name).destination, site.trusted, name, backup or "")
+                for name in site.sets_meant(set_, backup)
             ),
         ),
-        render=render_set,
+        render=render_sets,
         json=json,
         quiet=quiet,
         events=events,
@@ -186,24 +182,19 @@ def verify(
     """The nightly job: prove the newest backups, and alert on what does not pass."""
     from backup_lib.model import SetVerification
     from backup_lib.reports.verification import render_verifications
-    from backup_lib.services.alerting import tell
-    from backup_lib.services.verify import verify_set
+    from backup_lib.services.nightly import verify_sets
 
     def call(site: Site, work: Work) -> tuple[SetVerification, ...]:
-        results = tuple(
-            verify_set(
-                site,
-                name,
-                work,
-                backup=backup,
-                depth=_rung(depth),
-                again=again,
-                accept_rollback=accept_rollback,
-            )
-            for name in site.chosen_sets(set_)
+        return verify_sets(
+            site,
+            site.sets_meant(set_, backup),
+            work,
+            backup=backup,
+            depth=_rung(depth),
+            again=again,
+            accept_rollback=accept_rollback,
+            proofs=from_ is None,  # a bare machine has no key to sign with, and no state to keep
         )
-        tell(site, results, work)
-        return results
 
     execute(
         "backup.verify",
@@ -218,7 +209,7 @@ def verify(
 @task(
     iterable=["only"],
     help=options_help(
-        set="name of the set",
+        set="name of the set; may be left out where there is one, or with --backup",
         store="which store of the set; may be left out where there is one",
         backup=_BACKUP,
         into="the configured store to restore into; the one it came from where it is left out",
@@ -256,7 +247,7 @@ def restore(
 
     def call(site: Site, work: Work) -> RestoreOutcome:
         request = RestoreRequest(
-            set_name=site.chosen_sets(set_)[0],
+            set_name=site.one_set(set_, backup),
             store=store,
             backup=backup,
             into=into,

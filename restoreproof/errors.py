@@ -22,7 +22,7 @@ Neither ever contains a secret.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from restoreproof.exit_codes import ExitCode
 
@@ -36,6 +36,12 @@ class RestoreproofError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def within(self, what: str) -> Self:
+        """This error, with what it was a part of said first."""
+        self.message = f"{what}: {self.message}"
+        self.args = (self.message, *self.args[1:])
+        return self
 
 
 class JudgedBad(RestoreproofError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from backup_lib.format.sets import SignedManifest
 from backup_lib.model import NotCovered, ProofLevel, SetVerification, StoreRecord, StoreVerification
 from restoreproof.errors import InternalError
@@ -16,6 +18,7 @@ from restoreproof.proof import (
     sign_proof,
 )
 from restoreproof.signing import SigningKey
+from restoreproof.verdict import Verdict
 
 
 def prove(
@@ -23,7 +26,8 @@ def prove(
 ) -> bytes:
     """The signed in-toto statement about one verification of a set.
 
-    Its subjects are the manifest and the artifacts of the stores that were verified.
+    Its subjects are the manifest and the artifacts of the stores that were verified. A store that
+    the set lacks is in it as well, with the verdict that this got: a proof leaves nothing out.
 
     Args:
         verification: the outcome.
@@ -32,19 +36,23 @@ def prove(
         version: of the verifying software.
 
     Raises:
-        InternalError: the verification is of another set, or of a store the manifest has not.
+        InternalError: the verification is of another set, or passes a store the manifest has not.
     """
     manifest = signed.manifest
     if (verification.set_name, verification.set_id) != (manifest.set_name, manifest.set_id):
         raise InternalError("a verification and the manifest of another set were put together")
     records = {record.name: record for record in manifest.stores}
-    if not {store.store for store in verification.stores} <= set(records):
-        raise InternalError("a verification names a store that the manifest has not")
+    for store in verification.stores:
+        if store.store not in records and store.verdict is Verdict.PASSED:
+            raise InternalError("a verification passes a store that the manifest has not")
     predicate = Predicate(
         set=SetName(name=manifest.set_name, id=manifest.set_id, sequence=manifest.sequence),
         verdict=verification.verdict,
         depth=verification.depth.value,
-        stores=tuple(_outcome(store, records[store.store]) for store in verification.stores),
+        stores=tuple(
+            _outcome(store, records.get(store.store), manifest.started)
+            for store in verification.stores
+        ),
         moments=Moments(
             backup_started=manifest.started,
             backup_finished=manifest.finished,
@@ -56,20 +64,24 @@ def prove(
     artifacts = {
         artifact.name: artifact.sha256
         for store in verification.stores
+        if store.store in records
         for artifact in records[store.store].artifacts
     }
     return sign_proof(predicate, signed.digest, artifacts, key)
 
 
-def _outcome(store: StoreVerification, record: StoreRecord) -> StoreOutcome:
+def _outcome(
+    store: StoreVerification, record: StoreRecord | None, started: datetime
+) -> StoreOutcome:
     comparison = store.comparison
     level = comparison.level if comparison else ProofLevel.NONE
-    unproven = record.backup.not_covered + (comparison.unproven if comparison else ())
+    left_out = record.backup.not_covered if record else ()
+    unproven = left_out + (comparison.unproven if comparison else ())
     return StoreOutcome(
         name=store.store,
         kind=store.kind,
         verdict=store.verdict,
-        content_moment=record.backup.moment,
+        content_moment=record.backup.moment if record else started,
         rungs=tuple(
             RungOutcome(
                 rung=rung.rung.value,

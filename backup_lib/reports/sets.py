@@ -81,6 +81,11 @@ def render_set(published: PublishedSet) -> RenderableType:
     return Group(facts, *(_store_lines(record, full=True) for record in manifest.stores))
 
 
+def render_sets(sets: Sequence[PublishedSet]) -> RenderableType:
+    """Several sets in full, one below the other."""
+    return Group(*(render_set(published) for published in sets))
+
+
 def _store_lines(record: StoreRecord, *, full: bool = False) -> RenderableType:
     backup = record.backup
     lines = [

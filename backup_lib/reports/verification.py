@@ -31,6 +31,8 @@ def render_verification(result: SetVerification) -> RenderableType:
     parts: list[RenderableType] = [heading]
     parts += [_store(store) for store in result.stores]
     parts += [Text(f"  note: {plain(note)}", "dim") for note in result.notes]
+    if result.proof:
+        parts.append(Text(f"  proof: {plain(result.proof)}", "dim"))
     if result.depth is not Rung.ASSERTIONS and result.verdict is Verdict.PASSED:
         parts.append(
             Text(f"  looked up to {result.depth} only: the rungs above are not judged", "yellow")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from backup_lib.model import SetVerification
 from backup_lib.services.site import Site
@@ -23,12 +23,11 @@ def findings(result: SetVerification) -> Iterator[Finding]:
                 )
 
 
-def tell(site: Site, results: Iterable[SetVerification], work: Work) -> tuple[Delivery, ...]:
-    """Report the results to all configured channels.
+def tell(site: Site, result: SetVerification, work: Work) -> tuple[Delivery, ...]:
+    """Report a verification to the alert channels of its set.
 
     Returns:
-        what was delivered to whom, and what was not; empty where no channel is configured.
+        what was delivered to whom, and what was not; empty where the set has no channel.
     """
-    told = [finding for result in results for finding in findings(result)]
-    dispatcher = site.dispatcher(work.emit)
-    return dispatcher.report(told) if dispatcher and told else ()
+    dispatcher = site.dispatcher(result.set_name, work.emit)
+    return dispatcher.report(findings(result)) if dispatcher else ()

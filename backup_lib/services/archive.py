@@ -113,6 +113,11 @@ def find_set(destination: Destination, set_name: str, set_id: str) -> SetRef:
     )
 
 
+def has_set(destination: Destination, set_name: str, set_id: str) -> bool:
+    """Whether there is a backup with that (perhaps shortened) id."""
+    return any(ref.set_id.startswith(set_id) for ref in destination.sets(set_name))
+
+
 def choose_set(
     destination: Destination, trusted: TrustedKeys, set_name: str, set_id: str = ""
 ) -> PublishedSet:

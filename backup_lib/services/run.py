@@ -16,6 +16,7 @@ from backup_lib.services.reading import stored_size
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.stores.base import Source
 from backup_lib.work import Work
+from restoreproof.errors import Interrupted, RestoreproofError
 from restoreproof.events import Warned, step
 from restoreproof.locks import hold
 from restoreproof.version import tool
@@ -89,6 +90,31 @@ def run_backup(site: Site, set_name: str, work: Work) -> BackupRun:
         seconds=work.clock.monotonic() - begun,
         swept=swept,
     )
+
+
+def run_backups(site: Site, set_names: Sequence[str], work: Work) -> tuple[BackupRun, ...]:
+    """Back up several sets, one after the other; one that fails does not keep the others from it.
+
+    Raises:
+        RestoreproofError: what the first set that failed ended with, once all have been tried.
+        Interrupted: at once.
+    """
+    done: list[BackupRun] = []
+    failed: list[tuple[str, RestoreproofError]] = []
+    for name in set_names:
+        try:
+            done.append(run_backup(site, name, work))
+        except Interrupted:
+            raise
+        except RestoreproofError as error:
+            if len(set_names) == 1:
+                raise
+            work.emit(Warned(f"{name} was not backed up: {error.message}", error.hint))
+            failed.append((name, error))
+    if failed:
+        name, first = failed[0]
+        raise first.within(f"{len(failed)} of {len(set_names)} sets were not backed up; {name}")
+    return tuple(done)
 
 
 def new_set_id(started: datetime) -> str:

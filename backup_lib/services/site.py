@@ -12,6 +12,7 @@ from backup_lib.destinations.base import Destination
 from backup_lib.kinds import STORES
 from backup_lib.model import JsonValue
 from backup_lib.sandboxes.base import Sandbox
+from backup_lib.services.archive import has_set
 from backup_lib.services.ladder import Expectations
 from backup_lib.services.memory import Memory
 from backup_lib.stores.base import Restorer, Source
@@ -90,6 +91,38 @@ class Site:
                 hint="write a table [set.NAME] with stores and a destination",
             )
         return self.sets
+
+    def sets_meant(self, name: str | None, backup: str | None) -> tuple[str, ...]:
+        """As :meth:`chosen_sets`; where only a backup's id is given, the set that it is of.
+
+        Raises:
+            UsageError: there is no such set or backup, or the id fits backups of several sets.
+        """
+        if name or not backup:
+            return self.chosen_sets(name)
+        names = self.chosen_sets(None)
+        found = [n for n in names if has_set(self.plan(n).destination, n, backup)]
+        if len(found) != 1:
+            raise UsageError(
+                f"backups of {' and '.join(found)} begin with {backup}"
+                if found
+                else f"no configured set has a backup {backup}",
+                hint="name the set: --set NAME" if found else "list what is there: inv backup.list",
+            )
+        return tuple(found)
+
+    def one_set(self, name: str | None, backup: str | None) -> str:
+        """The one set that is meant, where only one will do.
+
+        Raises:
+            UsageError: it is not clear which.
+        """
+        names = self.sets_meant(name, backup)
+        if len(names) > 1:
+            raise UsageError(
+                f"which set is meant? there are {', '.join(names)}", hint="name it: --set NAME"
+            )
+        return names[0]
 
     def plan(self, set_name: str) -> SetPlan:
         """One set, resolved.
@@ -179,15 +212,37 @@ class Site:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / f"{encode_component(name)}.lock"
 
+    @property
+    def proofs(self) -> Path:
+        """Folder of the signed proofs of this machine's verifications."""
+        return self.config.state / "proofs"
+
     def alert_channels(self) -> Mapping[str, Channel]:
         """The configured alert channels, in the order of the configuration."""
         return {name: self.config.channel(name) for name in self.config.alerts}
 
-    def dispatcher(self, emit: Listener) -> Dispatcher | None:
-        """Who tells the alert channels; None where no channel is configured."""
-        channels = self.alert_channels()
-        if not channels:
-            return None
-        from restoreproof.alerts.dispatcher import Dispatcher
+    def dispatcher(self, set_name: str, emit: Listener) -> Dispatcher | None:
+        """Who tells the alert channels of a set; None where it has none.
 
-        return Dispatcher(channels, self.config.state / "alerts.json", clock=self.clock, emit=emit)
+        Each set remembers its own incidents: its channels, its route and its patience are its own.
+
+        Raises:
+            UsageError: there is no such set.
+        """
+        chosen = self.config.set(set_name)
+        names = self.config.alerts if chosen.alerts is None else chosen.alerts
+        if not names:
+            return None
+        from restoreproof.alerts.dispatcher import Dispatcher, Route
+        from restoreproof.pathnames import encode_component
+
+        folder = self.config.state / "alerts"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Dispatcher(
+            {name: self.config.channel(name) for name in names},
+            folder / f"{encode_component(set_name)}.json",
+            route=Route(chosen.alert_route),
+            remind_after=chosen.remind_after,
+            clock=self.clock,
+            emit=emit,
+        )

@@ -84,7 +84,13 @@ def verify_set(
     if extra:
         notes.append(f"in the set but not configured any more, so not judged: {', '.join(extra)}")
     return SetVerification(
-        set_name, chosen.ref.set_id, work.clock.now(), depth, tuple(stores), tuple(notes)
+        set_name,
+        chosen.ref.set_id,
+        work.clock.now(),
+        depth,
+        tuple(stores),
+        tuple(notes),
+        manifest=chosen.digest,
     )
 
 

@@ -13,11 +13,10 @@ from psycopg.conninfo import make_conninfo
 
 from backup_lib.model import Rung, RungResult, SetVerification, Target
 from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerRecipe
-from backup_lib.services.alerting import tell
 from backup_lib.services.keys import make_key
+from backup_lib.services.nightly import verify_sets
 from backup_lib.services.run import BackupRun, run_backup
 from backup_lib.services.site import Site
-from backup_lib.services.verify import verify_set
 from backup_lib.work import Work
 from restoreproof.errors import InternalError
 from restoreproof.events import step
@@ -221,8 +220,7 @@ def play(stage: Stage, work: Work) -> Story:
 
 def _act(title: str, site: Site, work: Work, expected: Verdict) -> Act:
     with step(work.emit, title, f"Verifying {title}", monotonic=work.clock.monotonic) as verifying:
-        result = verify_set(site, SET, work)
-        tell(site, [result], work)
+        (result,) = verify_sets(site, (SET,), work)
         act = Act(title, result, expected)
         verifying.outcome = f"{act.decisive.rung} {act.decisive.verdict}"
     return act
