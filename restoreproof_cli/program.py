@@ -166,8 +166,8 @@ class RestoreproofProgram(Program):
         context = error.context
         if token.startswith("-"):
             of = context.name if context is not None and context.name else "restoreproof"
-            flags = list(context.flags) if context is not None else []
-            known = [*flags, *self.initial_context.flags]
+            own = list(context.flags) if context is not None else []
+            known = own or list(self.initial_context.flags)
             suggestion = did_you_mean(token, [flag for flag in known if flag.startswith("--")])
             return UsageError(
                 f"{of} has no option {token}", hint=suggestion or self._help_hint(error)

@@ -18,7 +18,8 @@ def render_restore(outcome: RestoreOutcome) -> RenderableType:
             mark(Verdict.PASSED),
             " restored ",
             (plain(outcome.store), "bold"),
-            f" of {outcome.set_id} into {plain(outcome.into)} in {outcome.seconds:.1f} s",
+            f" of {outcome.set_id} into {plain(outcome.place)} on the server of "
+            f"{plain(outcome.into)} in {outcome.seconds:.1f} s",
         )
     ]
     if outcome.content:
@@ -28,6 +29,6 @@ def render_restore(outcome: RestoreOutcome) -> RenderableType:
             )
         )
     else:
-        lines.append(Text("? content: only a part was restored, so it was not compared", "yellow"))
+        lines.append(Text(f"? content: not compared: {outcome.not_compared}", "yellow"))
     lines += [Text(f"  note: {plain(note)}", "dim") for note in outcome.restored.notes]
     return Group(*lines)

@@ -47,19 +47,23 @@ class RestoreOutcome:
     Attributes:
         set_id: the set it came from.
         store: the store of that set.
-        into: name of the target that holds the content now.
+        into: the configured store whose server holds the content now.
+        place: what it is called there, such as a database.
         restored: notes and tolerated errors.
-        content: the judgement over the content, or None where a part only was restored.
+        content: the judgement over the content, or None where it was not compared.
         comparison: what that judgement rests on.
+        not_compared: why there is no judgement over the content; else empty.
         seconds: wall time.
     """
 
     set_id: str
     store: str
     into: str
+    place: str
     restored: Restored
     content: RungResult | None
     comparison: Comparison | None
+    not_compared: str
     seconds: float
 
 
@@ -87,18 +91,22 @@ def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutco
             f"{record.name} is a {record.kind} backup and {into} is a {target.kind} store",
             hint=f"name a {record.kind} store with --into",
         )
-    _guard(request, restorer.place(target, request.options))
+    place = restorer.place(target, request.options)
+    _guard(request, place)
     with hold(site.lock_path(f"restore-{into}"), owner=f"backup.restore into {into}"):
         read_every_byte(plan.destination, chosen, record, work)
         restored = _restore(restorer, plan.destination, chosen, record, target, request, work)
-        content, comparison = _prove(restorer, record, restored.target, request, work)
+        not_compared = _not_compared(record, request)
+        comparison = None if not_compared else _compared(restorer, record, restored.target, work)
     return RestoreOutcome(
         set_id=chosen.ref.set_id,
         store=record.name,
         into=into,
+        place=place,
         restored=restored,
-        content=content,
+        content=judge_content(comparison) if comparison else None,
         comparison=comparison,
+        not_compared=not_compared,
         seconds=work.clock.monotonic() - begun,
     )
 
@@ -147,18 +155,18 @@ def _restore(
     return restored
 
 
-def _prove(
-    restorer: Restorer,
-    record: StoreRecord,
-    target: Target,
-    request: RestoreRequest,
-    work: Work,
-) -> tuple[RungResult | None, Comparison | None]:
-    """Compare what arrived with the fingerprint taken at the source."""
+def _not_compared(record: StoreRecord, request: RestoreRequest) -> str:
+    if request.options.only:
+        return "only a part was restored"
+    if record.backup.fingerprint is None:
+        return "the backup was made without a fingerprint"
+    return ""
+
+
+def _compared(restorer: Restorer, record: StoreRecord, target: Target, work: Work) -> Comparison:
+    """What arrived, compared with the fingerprint taken at the source."""
     taken = record.backup.fingerprint
-    if taken is None or request.options.only:
-        return None, None
+    assert taken is not None
     with step(work.emit, "content", "Comparing what arrived", monotonic=work.clock.monotonic):
         found = restorer.fingerprint(record, target, work)
-    comparison = compare(taken, found, work.clock.now())
-    return judge_content(comparison), comparison
+    return compare(taken, found, work.clock.now())
