@@ -47,6 +47,32 @@ def schema(_context: Context) -> None:
 
 @task(
     help={
+        "store": "kind of the store: postgres",
+        "backups": "folder of the local destination",
+        "json": "one JSON document on standard output",
+    }
+)
+def init(
+    _context: Context,
+    store: str = "postgres",
+    backups: str = "/srv/backups",
+    json: bool = False,
+) -> None:
+    """Write a first restoreproof.toml into this folder, and say what comes next."""
+    from pathlib import Path
+
+    from restoreproof_cli.init import begin, render_begun
+
+    execute(
+        "init",
+        lambda _run: begin(Path.cwd(), store, backups),
+        render=render_begun,
+        json=json,
+    )
+
+
+@task(
+    help={
         "keep": "leave servers and files up until Enter is pressed, for playing",
         "json": "one JSON document on standard output",
         "quiet": "no progress",
@@ -70,6 +96,7 @@ def namespace() -> Collection:
     """All tasks of all packages."""
     root = Collection()
     root.add_task(demo)
+    root.add_task(init)
     root.add_collection(Collection("config", check, schema))
     root.add_collection(backup)
     return root

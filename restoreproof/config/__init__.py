@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restoreproof.config.document import TOP_LEVEL, Document, find, read
+from restoreproof.config.document import FILE_NAME, TOP_LEVEL, Document, find, read
 from restoreproof.config.problems import ConfigProblems, LocatedProblem
 
-__all__ = ["TOP_LEVEL", "ConfigProblems", "Document", "LocatedProblem", "find", "read"]
+__all__ = ["FILE_NAME", "TOP_LEVEL", "ConfigProblems", "Document", "LocatedProblem", "find", "read"]

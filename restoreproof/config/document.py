@@ -160,7 +160,7 @@ def find(explicit: str | os.PathLike[str] | None = None) -> Path:
             return candidate
     raise ConfigError(
         f"there is no {FILE_NAME} in {here} or above it",
-        hint=f"write one as restoreproof.example.toml shows; name it by --config or {ENVIRONMENT}",
+        hint=f"inv init writes a first one; another is named by --config or {ENVIRONMENT}",
     )
 
 

@@ -1,0 +1,95 @@
+"""A first configuration: one store, one set, one local destination, written into this folder."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from restoreproof.config import FILE_NAME
+from restoreproof.errors import Refused, UsageError
+from restoreproof.reporters.text import one_line
+
+_STORES = {
+    "postgres": (
+        """\
+dsn = { env = "ORDERS_DSN" }
+assertions = ["select count(*) > 0 from orders"]   # asked in the restored copy""",
+        "export ORDERS_DSN='host=db1 dbname=orders user=backup sslmode=verify-full'",
+    ),
+}
+
+_TEXT = """\
+# Every option: inv config.schema, and restoreproof.example.toml. Is it right: inv config.check
+
+[set.nightly]
+stores = ["orders"]
+destination = "disk"
+rpo = "24h"   # how old the newest backup may become
+
+# A secret is a reference to an environment variable or a file, never the value itself.
+[store.orders]
+kind = "{kind}"
+{store}
+
+# The folder has to exist: one that is missing may be a disk that is not mounted.
+[destination.disk]
+kind = "local"
+path = {path}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A configuration that was written.
+
+    Attributes:
+        path: the file.
+        steps: commands that come next, in order.
+    """
+
+    path: Path
+    steps: tuple[str, ...]
+
+
+def begin(folder: Path, kind: str, backups: str) -> Begun:
+    """Write ``restoreproof.toml`` into ``folder``; nothing that is there is overwritten.
+
+    Raises:
+        UsageError: there is no template for that kind of store.
+        Refused: there is a configuration already.
+    """
+    from json import dumps
+
+    from restoreproof.atomic import write_bytes
+    from restoreproof.kinds import did_you_mean
+
+    if kind not in _STORES:
+        known = ", ".join(_STORES)
+        hint = did_you_mean(kind, _STORES) or f"known: {known}"
+        raise UsageError(f'there is no template for a store "{kind}"', hint=hint)
+    path = folder / FILE_NAME
+    if path.exists():
+        raise Refused(f"{path} is there already", hint="edit it, or begin in another folder")
+    store, secret = _STORES[kind]
+    # a basic TOML string is a JSON string
+    text = _TEXT.format(kind=kind, store=store, path=dumps(backups))
+    write_bytes(path, text.encode(), 0o644, exclusive=True)
+    steps = (
+        secret,
+        f"mkdir -p -m 700 {shlex.quote(backups)}",
+        "inv backup.keys --make",
+        "inv backup.doctor",
+        "inv backup.run",
+        "inv backup.verify",
+    )
+    return Begun(path, steps)
+
+
+def render_begun(begun: Begun) -> RenderableType:
+    """The file, and what comes next."""
+    lines = [Text(f"{one_line(str(begun.path))} is written. Next:", "green")]
+    return Group(*lines, *(Text(f"  {one_line(step)}") for step in begun.steps))
