@@ -158,6 +158,9 @@ class PlainLadder:
         kind = self._kind(found, Rung.RESTORE)
         if isinstance(kind, RungResult):
             return self._above(kind)
+        if not found.size:
+            empty = JudgedBad("it is empty", hint="look what went wrong when it was made")
+            return self._above(_result(Rung.RESTORE, Verdict.FAILED, empty))
         begun = self.work.clock.monotonic()
         try:
             sandbox = self.sandbox()

@@ -35,12 +35,14 @@ class PostgresForeign:
 
     def describe(self, file: ForeignFile) -> StoreRecord:
         version = _server_version(file)
-        needs = [Need(features.SERVER, str(features.major(version)), "dumped from it")]
+        needs: tuple[Need, ...] = ()
+        if version:
+            needs = (Need(features.SERVER, str(features.major(version)), "dumped from it"),)
         backup = StoreBackup(
             server=ServerFacts(catalog.PRODUCT, version),
             moment=datetime.fromtimestamp(file.path.stat().st_mtime, UTC),
             fingerprint=None,
-            needs=tuple(needs if version else ()),
+            needs=needs,
         )
         return StoreRecord(file.path.name, "postgres", backup, ())
 
