@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from restoreproof.errors import Inconclusive, JudgedBad, UsageError
 UNFINISHED = (".partial", ".part", ".tmp", ".temp", ".incomplete", ".inprogress")
 """Endings of the names of files that are still being written."""
 
+_NAMED = 3
 _WILD = frozenset("*?[")
 _WEST_MOST = timedelta(hours=12)
 """Local time is at most so far behind UTC."""
@@ -101,29 +102,19 @@ def _newest(where: Path, entries: list[Path], admits: Callable[[PlainKind], bool
         raise JudgedBad(
             f"there is no backup at {where}", hint="was one made, and is the path right?"
         )
-    complete: list[PlainBackup] = []
-    passed_over: list[tuple[datetime, str]] = []
+    passed_over: list[str] = []
     others = 0
-    for entry in entries:
-        facts = _facts(entry)
-        if facts is None or not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
-            continue
-        found = _look(entry, facts)
-        reason = _unfinished(entry, found)
+    for found in sorted(_backups(entries), key=lambda one: one.order, reverse=True):
+        reason = _unfinished(found)
         if reason:
-            passed_over.append((found.modified, f"{entry.name} ({reason})"))
-        elif not admits(_kind(entry)):
-            others += 1
+            passed_over.append(f"{found.path.name} ({reason})")
+        elif admits(_kind(found.path)):  # looked into from the newest on, until one will do
+            return replace(found, passed_over=tuple(passed_over))
         else:
-            complete.append(found)
-    if complete:
-        newest = max(complete, key=lambda one: one.order)
-        newer = tuple(text for when, text in passed_over if when >= newest.modified)
-        return PlainBackup(newest.path, newest.size, newest.modified, newest.made, newer)
+            others += 1
     if passed_over:
-        names = ", ".join(text for _, text in sorted(passed_over)[-3:])
         raise JudgedBad(
-            f"there is no complete backup at {where}, only {names}",
+            f"there is no complete backup at {where}, only {', '.join(passed_over[:_NAMED])}",
             hint="look whether the backup job is still at work, or what ended it",
         )
     raise Inconclusive(
@@ -132,10 +123,22 @@ def _newest(where: Path, entries: list[Path], admits: Callable[[PlainKind], bool
     )
 
 
-def _unfinished(entry: Path, found: PlainBackup) -> str:
-    if entry.name.lower().endswith(UNFINISHED):
+def _backups(entries: Iterable[Path]) -> Iterator[PlainBackup]:
+    """Files and folders; what is neither, or went away meanwhile, is left out."""
+    for entry in entries:
+        facts = _facts(entry)
+        if facts and (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+            yield _look(entry, facts)
+
+
+def _unfinished(found: PlainBackup) -> str:
+    if found.path.name.lower().endswith(UNFINISHED):
         return "still being written"
-    return "" if found.size else "empty"
+    if not found.size:
+        return "empty"
+    if found.path.is_dir() and _kind(found.path) is PlainKind.POSTGRES_DIRECTORY:
+        return "" if (found.path / "toc.dat").exists() else "toc.dat, written last, is missing"
+    return ""
 
 
 def _look(path: Path, facts: os.stat_result) -> PlainBackup:

@@ -355,6 +355,19 @@ def test_a_directory_dump_without_its_table_of_contents_is_failed(
     assert "toc.dat" in last(verifier).reason
 
 
+def test_a_directory_dump_that_is_still_being_written_is_passed_over(
+    dumped: Dumped, tmp_path: Path, verifier: BackupVerifier
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    dumped.dump(folder / "monday", "-Fd")
+    (dumped.dump(folder / "tuesday", "-Fd") / "toc.dat").unlink()
+    assert verifier.validate_integrity(folder, "postgres")
+    assert verifier.check_exists(folder)
+    assert last(verifier).reason.startswith("monday")
+    assert "tuesday (toc.dat, written last, is missing)" in last(verifier).reason
+
+
 def test_a_folder_of_unknown_things_is_inconclusive(
     tmp_path: Path, verifier: BackupVerifier
 ) -> None:
