@@ -228,6 +228,7 @@ class BackupVerifier:
         """
         rung = None if depth is None else depth_of(depth)
         site: Site | None = None
+        self._content = None
         if isinstance(config, Mapping):
             plans = plans_of(config, depth=rung)
             self._results = tuple(self._climb(plan) for plan in plans)
@@ -245,7 +246,9 @@ class BackupVerifier:
                 for result in self._results
                 for store in result.stores
             }
-        self._last = _worst([r for one in self._results for s in one.stores for r in s.rungs])
+        worst = [(_worst(_rungs(result)), result.set_name) for result in self._results]
+        self._last = _worst([rung for rung, _ in worst])
+        self._about = next(name for rung, name in worst if rung is self._last)
         self._tell(site, all_passed=all(answers.values()))
         return answers
 
@@ -297,6 +300,10 @@ class BackupVerifier:
 
 def _passed(verdict: Verdict) -> bool:
     return verdict is Verdict.PASSED
+
+
+def _rungs(result: SetVerification) -> list[RungResult]:
+    return [rung for store in result.stores for rung in store.rungs]
 
 
 def _worst(rungs: tuple[RungResult, ...] | list[RungResult]) -> RungResult:

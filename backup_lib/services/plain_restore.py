@@ -29,12 +29,14 @@ from backup_lib.services.rehearsal import Rehearser
 from backup_lib.stores.base import (
     ArtifactSource,
     AssertionResult,
+    ForeignPlugin,
     ForeignRestorer,
     Restored,
     RestoreOptions,
     Restorer,
 )
 from backup_lib.work import Work
+from restoreproof.atomic import space_error
 from restoreproof.errors import (
     Inconclusive,
     InternalError,
@@ -90,9 +92,9 @@ def rehearse_file(
         unable = not_restorable(path, kind)
         assert unable is not None
         return FileRehearsal((unable,))
-    foreign = plugin.foreign()
     file = PlainFile(path, kind, work)
     try:
+        foreign, own = _restorers(plugin, kind)
         record = foreign.describe(file)
     except JudgedBad as bad:
         return FileRehearsal((_result(Verdict.FAILED, bad),))
@@ -102,7 +104,7 @@ def rehearse_file(
         unreadable = Inconclusive(f"{path.name} cannot be read: {error.strerror or error}")
         return FileRehearsal((_result(Verdict.INCONCLUSIVE, unreadable),))
     record = replace(record, backup=replace(record.backup, fingerprint=expected))
-    restorer = _FileRestorer(plugin.restorer(), foreign, file)
+    restorer = _FileRestorer(own, foreign, file)
     rehearsal = Rehearser(
         restorer=restorer,
         source=_Described(record),
@@ -115,6 +117,16 @@ def rehearse_file(
     if first.verdict is Verdict.PASSED and restorer.content:
         first = replace(first, reason=f"{first.reason}: {amount_in(restorer.content)}")
     return FileRehearsal((first, *above), restorer.content, rehearsal.comparison)
+
+
+def _restorers(plugin: type[ForeignPlugin], kind: PlainKind) -> tuple[ForeignRestorer, Restorer]:
+    try:
+        return plugin.foreign(), plugin.restorer()
+    except ImportError as error:
+        raise Inconclusive(
+            f"a restore of {kind} files needs the library {error.name}, which is not installed",
+            hint=f"pip install 'restoreproof[{kind.store}]'",
+        ) from error
 
 
 def row_counts(content: Fingerprint) -> dict[str, int]:
@@ -173,6 +185,12 @@ class _FileRestorer:
             restored = self.foreign.restore_file(self.file, target, work)
         except UsageError as error:  # no tool: says nothing about the file
             raise Inconclusive(error.message, hint=error.hint) from error
+        except OSError as error:
+            raise space_error(error, work.scratch) or Inconclusive(
+                f"reading {self.file.path.name}, or writing to {work.scratch}, broke off: "
+                f"{error.strerror or error}",
+                hint="check that both are there, their permissions and their disks",
+            ) from error
         self.content = self.restorer.fingerprint(source.record, restored.target, work)
         nothing = not any(item.count for item in self.content.items)
         if nothing and source.record.backup.fingerprint is None:

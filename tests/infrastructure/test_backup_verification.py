@@ -293,6 +293,34 @@ def test_an_interruption_is_no_verdict(dumped: Dumped, sandbox: Sandbox, tmp_pat
         verifier.restore_test(dumped.dump(tmp_path / "orders.dump"))
 
 
+def test_without_the_stores_library_nothing_is_judged_and_the_extra_is_named(
+    dumped: Dumped, tmp_path: Path
+) -> None:
+    path = dumped.dump(tmp_path / "orders.dump")
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from backup_lib import BackupVerifier\n"
+        "verifier = BackupVerifier()\n"
+        "assert verifier.validate_integrity(sys.argv[1])\n"
+        "assert not verifier.restore_test(sys.argv[1])\n"
+        "print(verifier.last.verdict, verifier.last.hint)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "inconclusive pip install 'restoreproof[postgres]'\n"
+
+
+def test_a_scratch_folder_that_is_away_is_not_the_backups_fault(
+    dumped: Dumped, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    verifier = BackupVerifier(sandbox=sandbox, scratch=tmp_path / "unmounted")
+    for path in (dumped.dump(tmp_path / "a.dump"), dumped.dump(tmp_path / "b", "-Fd")):
+        assert verifier.restore_test(path) is False
+        assert last(verifier).verdict is Verdict.INCONCLUSIVE
+        assert "unmounted" in last(verifier).reason
+
+
 # ── alerts ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -345,10 +373,18 @@ def test_an_alert_says_which_rung_and_backup_it_is_about(tmp_path: Path) -> None
     verifier.check_exists(tmp_path / "orders.dump")
     verifier.send_alert("something is wrong")
     verifier.send_alert(verifier.last)
+    (tmp_path / "b.sql").touch()
+    verifier = BackupVerifier(channels={"pager": pager}, state=tmp_path)
+    (tmp_path / "good.json").write_text("1\n")
+    entries = {"good": tmp_path / "good.json", "orders": tmp_path / "b.sql"}
+    verifier.verify_all(entries, depth="size")
+    verifier.send_alert(verifier.last)
     assert [(alert.set, alert.rung) for alert in pager.alerts] == [
         ("backup", "message"),
         ("orders.dump", "exists"),
         ("orders.dump", "exists"),
+        ("orders", "size"),
+        ("orders", "size"),
     ]
 
 
