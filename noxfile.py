@@ -22,6 +22,7 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 
 PACKAGES = ("restoreproof", "restoreproof_cli", "backup_lib", "hardening")
+SCRIPTS = "scripts"
 # what needs more than wheels, or more than minutes, is asked for by name
 NOT_BY_DEFAULT = ("servers", "faults")
 REPORTS = Path("build/reports")
@@ -130,9 +131,9 @@ def types(session: nox.Session) -> None:
 def bandit(session: nox.Session) -> None:
     """Security lint; every file must have been read."""
     report = fresh_report("bandit.json")
-    args = ("-c", "pyproject.toml", "-r", *PACKAGES, "-q", "-f", "json", "-o", str(report))
+    args = ("-c", "pyproject.toml", "-r", *PACKAGES, SCRIPTS, "-q", "-f", "json", "-o", str(report))
     tool(session, "bandit", *args, success_codes=(0, 1))
-    files = [str(path) for package in PACKAGES for path in Path(package).rglob("*.py")]
+    files = [str(path) for package in (*PACKAGES, SCRIPTS) for path in Path(package).rglob("*.py")]
     judge(session, read_bandit(report.read_text() if report.exists() else "", files))
 
 

@@ -8,19 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import zstandard
 
 from backup_lib.destinations.base import Destination, SetRef
+from backup_lib.format.blocks import Blocks
 from backup_lib.format.integrity import BLOCK, HashedReader, open_stored
 from backup_lib.model import Artifact, StoreRecord
 from restoreproof.atomic import space_error
 from restoreproof.errors import InternalError, NoSpace, Unreachable
 from restoreproof.process import Cancellation
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 MAX_WINDOW = 8 << 20
 """Bytes; the largest window that zstd levels up to 19 write. More is refused: it costs memory."""
@@ -67,7 +65,7 @@ class StoredArtifactSource:
         """
         artifact = self._artifact(role)
         with open_stored(self._destination, self._ref, artifact) as stored:
-            stream = _Blocks(_last_one_held_back(self._plain_blocks(stored, artifact)))
+            stream = Blocks(_last_one_held_back(self._plain_blocks(stored, artifact)))
             with io.BufferedReader(stream, BLOCK) as reader:
                 yield reader
 
@@ -142,26 +140,6 @@ def _last_one_held_back(blocks: Iterator[bytes]) -> Iterator[bytes]:
         following = next(blocks, None)
         yield held
         held = following
-
-
-class _Blocks(io.RawIOBase):
-    """Blocks as a raw stream, for :class:`io.BufferedReader`."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        if not self._rest:
-            self._rest = memoryview(next(self._blocks, b""))
-        with memoryview(buffer) as wanted:
-            count = min(len(wanted), len(self._rest))
-            wanted[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
 
 
 def _write(file: io.FileIO, block: bytes, folder: Path) -> None:

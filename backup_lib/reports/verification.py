@@ -41,7 +41,10 @@ def render_verification(result: SetVerification) -> RenderableType:
 
 
 def _store(store: StoreVerification) -> RenderableType:
-    title = Text.assemble("  ", (plain(store.store), "bold"), f" ({plain(store.kind)})")
+    title = Text("  ")
+    if store.store:
+        title.append(f"{plain(store.store)} ", "bold")
+    title.append(f"({plain(store.kind)})" if store.kind else "")
     rungs = Table.grid(padding=(0, 1))
     rungs.add_column(width=5, justify="right")
     rungs.add_column(min_width=10)
@@ -49,7 +52,7 @@ def _store(store: StoreVerification) -> RenderableType:
     rungs.add_column(justify="right", no_wrap=True)
     for rung in store.rungs:
         rungs.add_row(mark(rung.verdict), str(rung.rung), _reason(rung), _seconds(rung))
-    parts: list[RenderableType] = [title, rungs]
+    parts: list[RenderableType] = [title, rungs] if title.plain.strip() else [rungs]
     unproven = store.comparison.unproven if store.comparison else ()
     for item in unproven[:SHOWN]:
         text = f"      not proven: {plain(item.kind)} {plain(item.name)}: {plain(item.reason)}"

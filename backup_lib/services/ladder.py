@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from backup_lib.destinations.base import Destination
-from backup_lib.model import Rung, RungResult, StoreRecord, StoreVerification
+from backup_lib.model import Artifact, Rung, RungResult, StoreRecord, StoreVerification
 from backup_lib.services.archive import PublishedSet
 from backup_lib.services.judgement import judge_freshness, judge_size, rungs_asked
 from backup_lib.services.memory import Memory, proof_key
@@ -146,7 +146,9 @@ class Climb:
     def _size(self) -> RungResult:
         for artifact in self.record.artifacts:
             try:
-                stored = self.destination.size(self.chosen.ref, artifact.name)
+                stored = self._stored(artifact)
+            except JudgedBad as gone:
+                return RungResult(Rung.SIZE, Verdict.FAILED, gone.message, gone.hint)
             except Unreachable as away:
                 return RungResult(Rung.SIZE, Verdict.INCONCLUSIVE, away.message, away.hint)
             if stored != artifact.size:
@@ -162,6 +164,17 @@ class Climb:
             min_size=self.expectations.min_size,
             max_drop=self.expectations.size_drop,
         )
+
+    def _stored(self, artifact: Artifact) -> int:
+        """Stored bytes of an artifact that was there when the climb began."""
+        try:
+            return self.destination.size(self.chosen.ref, artifact.name)
+        except FileNotFoundError:
+            self.destination.manifest(self.chosen.ref)  # Unreachable where the set was pruned
+            raise JudgedBad(
+                f"{artifact.name} was there a moment ago and is missing now",
+                hint="find out what removes it, and restore it from a copy",
+            ) from None
 
     def _integrity(self) -> RungResult:
         try:

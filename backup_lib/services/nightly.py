@@ -8,7 +8,7 @@ from backup_lib.model import Rung, SetVerification
 from backup_lib.services.alerting import tell
 from backup_lib.services.proving import keep_proof
 from backup_lib.services.site import Site
-from backup_lib.services.verify import verify_set
+from backup_lib.services.verify import verify_set_or_say_why
 from backup_lib.work import Work
 
 
@@ -22,6 +22,7 @@ def verify_sets(
     again: bool = False,
     accept_rollback: bool = False,
     proofs: bool = True,
+    alerts: bool = True,
 ) -> tuple[SetVerification, ...]:
     """Verify sets one after the other; each is told before the next begins.
 
@@ -34,13 +35,14 @@ def verify_sets(
         again: restore and compare even what was proven before.
         accept_rollback: newer sets that were seen before were removed on purpose.
         proofs: keep a signed proof of each verification.
+        alerts: tell the channels of each set.
 
     Raises:
         UsageError: as :func:`.verify_set`. A bad backup is a verdict, never an exception.
     """
     results: list[SetVerification] = []
     for name in set_names:
-        result = verify_set(
+        result = verify_set_or_say_why(
             site,
             name,
             work,
@@ -51,6 +53,7 @@ def verify_sets(
         )
         if proofs:
             result = keep_proof(site, result, work)
-        tell(site, result, work)
+        if alerts:
+            tell(site, result, work)
         results.append(result)
     return tuple(results)

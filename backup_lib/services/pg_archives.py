@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from backup_lib.format.plain import pg_archive
 from backup_lib.format.plain.detect import compression_of_name
-from backup_lib.format.plain.pg_archive import ArchiveHead
 from backup_lib.format.plain.plain_stream import PlainStream
 from backup_lib.format.plain.reading import ByteSource
 from backup_lib.format.plain.sql_text import SqlText
 from backup_lib.format.plain.tar_members import members
+from backup_lib.stores.postgres import archive_head
+from backup_lib.stores.postgres.archive_head import ArchiveHead
 from backup_lib.stores.postgres.programs import client_tools
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, UsageError
@@ -43,7 +43,7 @@ _NOT_THE_ARCHIVE = (
 def check_custom(plain: PlainStream, work: Work) -> str:
     """A custom-format archive, perhaps compressed once more."""
     source = ByteSource(plain)
-    head = pg_archive.parse(source.peek(pg_archive.HEAD_SIZE))
+    head = archive_head.parse(source.peek(archive_head.HEAD_SIZE))
     if head.format != "custom":
         raise JudgedBad("it is a part of another archive", hint="name the folder or tar it is of")
     _read_wholly(("--format=custom",), head, work, source.rest())
@@ -58,7 +58,7 @@ def check_tar(path: Path, stored: Iterator[bytes], work: Work) -> str:
     head: ArchiveHead | None = None
     for member in members(ByteSource(stored)):
         if member.name == TOC:
-            head = pg_archive.parse(ByteSource(member.data).take(pg_archive.HEAD_SIZE))
+            head = archive_head.parse(ByteSource(member.data).take(archive_head.HEAD_SIZE))
     if head is None:
         raise JudgedBad(f"it holds no {TOC}", hint="take another copy of the backup")
     _read_wholly(("--format=tar", str(path.absolute())), head, work)
@@ -70,7 +70,7 @@ def check_directory(folder: Path, read: Callable[[Path], Iterator[bytes]], work:
     toc = folder / TOC
     if not toc.is_file():
         raise JudgedBad(f"{TOC} is missing in it", hint="copy the whole folder")
-    head = pg_archive.parse(ByteSource(read(toc)).peek(pg_archive.HEAD_SIZE))
+    head = archive_head.parse(ByteSource(read(toc)).peek(archive_head.HEAD_SIZE))
     for file in sorted(folder.iterdir()):
         if file != toc:
             _check_data_file(file, read)

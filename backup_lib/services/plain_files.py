@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from backup_lib.format.plain import (
     aof,
@@ -20,14 +20,16 @@ from backup_lib.format.plain.detect import compression_of_name, kind_of
 from backup_lib.format.plain.kinds import PlainKind
 from backup_lib.format.plain.plain_stream import PlainStream
 from backup_lib.format.plain.reading import Track, chunks
+from backup_lib.kinds import STORES
 from backup_lib.model import Rung, RungResult
 from backup_lib.services import pg_archives
+from backup_lib.stores.base import ForeignPlugin
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, Unreachable
 from restoreproof.events import step
 from restoreproof.verdict import Verdict
 
-__all__ = ["PlainKind", "check_integrity", "detect", "not_restorable"]
+__all__ = ["PlainKind", "check_integrity", "detect", "not_restorable", "restorer_of"]
 
 Check: TypeAlias = Callable[[Path, Track, Work], str]
 
@@ -79,16 +81,27 @@ def check_integrity(path: Path, kind: PlainKind | None, work: Work) -> RungResul
     return RungResult(Rung.INTEGRITY, verdict, f"{path.name}: {reason}", hint, seconds)
 
 
+def restorer_of(kind: PlainKind) -> type[ForeignPlugin] | None:
+    """The store plugin that rehearses restores of such files; None where there is none."""
+    if kind.store not in STORES.names():
+        return None
+    plugin = STORES.load(kind.store)
+    if kind not in plugin.capabilities.plain_kinds:
+        return None
+    return cast("type[ForeignPlugin]", plugin)
+
+
 def not_restorable(path: Path, kind: PlainKind) -> RungResult | None:
     """The ``restore`` rung of a kind that this version cannot restore; None where it can."""
-    if kind.restorable:
+    if restorer_of(kind):
         return None
     what = f"restores of {kind.value} files" if kind.store else "a restore of such a file"
     return RungResult(
         Rung.RESTORE,
         Verdict.INCONCLUSIVE,
         f"{path.name}: {what} cannot be rehearsed by this version",
-        "restore it by hand into a disposable server, and compare the content",
+        "restore it by hand into a disposable server, and compare the content; to judge the file "
+        "alone, ask for integrity only",
     )
 
 

@@ -221,28 +221,35 @@ class Site:
         """The configured alert channels, in the order of the configuration."""
         return {name: self.config.channel(name) for name in self.config.alerts}
 
-    def dispatcher(self, set_name: str, emit: Listener) -> Dispatcher | None:
+    def dispatcher(self, set_name: str | None, emit: Listener) -> Dispatcher | None:
         """Who tells the alert channels of a set; None where it has none.
 
         Each set remembers its own incidents: its channels, its route and its patience are its own.
 
+        Args:
+            set_name: the set; None for what is about no set, of which all channels are told.
+            emit: told of channels that fail.
+
         Raises:
             UsageError: there is no such set.
         """
-        chosen = self.config.set(set_name)
-        names = self.config.alerts if chosen.alerts is None else chosen.alerts
-        if not names:
-            return None
-        from restoreproof.alerts.dispatcher import Dispatcher, Route
+        from restoreproof.alerts.dispatcher import REMIND_AFTER, Dispatcher, Route
         from restoreproof.pathnames import encode_component
 
+        chosen = self.config.set(set_name) if set_name is not None else None
+        asked = chosen.alerts if chosen else None
+        names = tuple(self.config.alerts) if asked is None else asked
+        if not names:
+            return None
         folder = self.config.state / "alerts"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # no set's name is written with a leading dash
+        file = encode_component(set_name) if set_name is not None else "-"
         return Dispatcher(
             {name: self.config.channel(name) for name in names},
-            folder / f"{encode_component(set_name)}.json",
-            route=Route(chosen.alert_route),
-            remind_after=chosen.remind_after,
+            folder / f"{file}.json",
+            route=Route(chosen.alert_route) if chosen else Route.ALL,
+            remind_after=chosen.remind_after if chosen else REMIND_AFTER,
             clock=self.clock,
             emit=emit,
         )

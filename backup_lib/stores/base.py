@@ -38,11 +38,14 @@ class StoreCapabilities:
         proof: the best proof it can give (``exact`` needs one snapshot for backup and fingerprint).
         partial_restore: whether a part (``--only``) can be restored.
         assertions: the language of assertions (``SQL``), or empty where there are none.
+        plain_kinds: kinds of plain files, made by other tools, that it restores in a rehearsal; a
+            plugin that names some is a :class:`ForeignPlugin`.
     """
 
     proof: str
     partial_restore: bool
     assertions: str
+    plain_kinds: tuple[str, ...] = ()
 
 
 class ArtifactWriter(Protocol):
@@ -209,6 +212,64 @@ class Restorer(Protocol):
         ...
 
 
+class ForeignFile(Protocol):
+    """A backup that some other tool made: no manifest, no fingerprint, only the file."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder of those kinds that are folders; as it is stored."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """One of :attr:`StoreCapabilities.plain_kinds`."""
+        ...
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        """The plain bytes of a file, decompressed where it is compressed on top.
+
+        Raises:
+            JudgedBad: while reading, when the compressed data is damaged or cut.
+            Inconclusive: while reading, when it cannot be read.
+        """
+        ...
+
+    def on_disk(self) -> AbstractContextManager[Path]:
+        """The plain bytes as a file, or the folder; a temporary file where it is compressed on top.
+
+        Raises:
+            JudgedBad, Inconclusive: as for :meth:`open`.
+            NoSpace: there is no room for the temporary file.
+        """
+        ...
+
+
+class ForeignRestorer(Protocol):
+    """Restores files that some other tool made, into disposable servers only."""
+
+    def describe(self, file: ForeignFile) -> StoreRecord:
+        """What the file says about itself, in the form that a manifest would have it.
+
+        ``backup.needs`` is what the pre-check of a sandbox looks at; there are no artifacts.
+
+        Raises:
+            JudgedBad, Inconclusive: as for :meth:`ForeignFile.open`.
+        """
+        ...
+
+    def restore_file(self, file: ForeignFile, target: Target, work: Work) -> Restored:
+        """Restore it into a sandbox.
+
+        Raises:
+            JudgedBad: it cannot be restored, on the evidence of the restore tool.
+            Inconclusive: the server lacks what it needs.
+            Unreachable: the server is away or broke off: says nothing about the backup.
+            NoSpace: no room to stage or restore.
+            UsageError: there is no restore tool.
+        """
+        ...
+
+
 class StorePlugin(Protocol):
     """What the kinds table points at. All members are class-level; nothing is imported early."""
 
@@ -228,4 +289,13 @@ class StorePlugin(Protocol):
     @classmethod
     def restorer(cls) -> Restorer:
         """The restorer of this kind."""
+        ...
+
+
+class ForeignPlugin(StorePlugin, Protocol):
+    """A store plugin whose capabilities name plain kinds."""
+
+    @classmethod
+    def foreign(cls) -> ForeignRestorer:
+        """The restorer of plain files of this kind of store."""
         ...

@@ -105,6 +105,26 @@ class Dispatcher:
             deliveries += self._deliver(heartbeat, Route.ALL, down)
         return tuple(deliveries)
 
+    def announce(self, finding: Finding) -> tuple[Delivery, ...]:
+        """Tell one thing at once, whatever was told before; nothing of it is remembered.
+
+        Returns:
+            every attempt, failed ones included. Never raises for a channel.
+        """
+        now = self._clock.now()
+        alert = Alert(
+            *finding.subject,
+            verdict=finding.verdict,
+            reason=finding.reason,
+            hint=finding.hint,
+            first_failed=now,
+            last_good=None,
+            occurrences=1,
+            host=self._host,
+            at=now,
+        )
+        return tuple(self._deliver(alert, self._route, set()))
+
     def _deliver(self, message: Alert | Heartbeat, route: Route, down: set[str]) -> list[Delivery]:
         deliveries = []
         for name, channel in self._channels.items():

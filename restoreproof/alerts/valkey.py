@@ -4,7 +4,8 @@ Each alert is one entry of the stream, all values text::
 
     format        "1"
     set, store    names; store is empty where the whole set is meant
-    rung          exists, fresh, size, integrity, restore, content or assertions
+    rung          exists, fresh, size, integrity, restore, content or assertions;
+                  message for what is told outside of the ladder
     verdict       failed or inconclusive; passed for a recovery
     recovered     "1" for a recovery, else "0"
     reason, hint  one sentence each

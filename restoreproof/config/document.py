@@ -150,7 +150,20 @@ def find(explicit: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         ConfigError: there is none.
     """
-    named = explicit or os.environ.get(ENVIRONMENT)
+    if explicit:
+        return Path(explicit).expanduser().absolute()
+    found = found_here()
+    if found:
+        return found
+    raise ConfigError(
+        f"there is no {FILE_NAME} in {Path.cwd()} or above it",
+        hint=f"inv init writes a first one; another is named by --config or {ENVIRONMENT}",
+    )
+
+
+def found_here() -> Path | None:
+    """What ``RESTOREPROOF_CONFIG`` names, else the nearest file upwards; None without either."""
+    named = os.environ.get(ENVIRONMENT)
     if named:
         return Path(named).expanduser().absolute()
     here = Path.cwd()
@@ -158,10 +171,7 @@ def find(explicit: str | os.PathLike[str] | None = None) -> Path:
         candidate = folder / FILE_NAME
         if candidate.is_file():
             return candidate
-    raise ConfigError(
-        f"there is no {FILE_NAME} in {here} or above it",
-        hint=f"inv init writes a first one; another is named by --config or {ENVIRONMENT}",
-    )
+    return None
 
 
 def read(explicit: str | os.PathLike[str] | None = None) -> Document:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -51,6 +53,12 @@ class _Rate(ProgressColumn):
         return Text(f"{amount(speed, unit)}/s" if speed else "", "progress.data.speed")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader of the progress that went away ends no run; rich would exit with 1."""
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the progress any more")
+
+
 class ConsoleReporter:
     """Listener for people; a context manager, since a live display has to be taken down.
 
@@ -69,7 +77,7 @@ class ConsoleReporter:
     ) -> None:
         stream = stream or sys.stderr
         ci = environ.get("CI", "").lower() not in ("", "0", "false")
-        self._console = Console(
+        self._console = _Console(
             file=stream,
             no_color=bool(environ.get("NO_COLOR")) or None,
             force_terminal=False if ci else None,
@@ -100,7 +108,10 @@ class ConsoleReporter:
 
     def __enter__(self) -> Self:
         if self._progress:
-            self._progress.start()
+            try:
+                self._progress.start()
+            except (OSError, ValueError):
+                self._give_up()
         return self
 
     def __exit__(
@@ -110,17 +121,25 @@ class ConsoleReporter:
         trace: TracebackType | None,
     ) -> None:
         with self._lock:
-            if self._progress:
-                self._progress.stop()
-                self._progress = None
+            self._take_down()
 
     def __call__(self, event: Event) -> None:
         with self._lock:
             try:
                 self._tell(event)
             except (OSError, ValueError):  # the terminal is gone; the run is not
-                self._quiet = True
-                self._progress = None
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self._quiet = True
+        self._take_down()
+
+    def _take_down(self) -> None:
+        """Stop the live display and its thread, whether or not the stream can still be written."""
+        progress, self._progress = self._progress, None
+        if progress:
+            with suppress(OSError, ValueError):
+                progress.stop()
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Warned):

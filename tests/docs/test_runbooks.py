@@ -34,6 +34,10 @@ def _folder(tmp_path: Path, document: Path) -> Path:
     programs.mkdir()
     (programs / "inv").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m restoreproof_cli "$@"\n')
     (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    verify = ROOT / "scripts" / "verify_backup.py"
+    (programs / "verify_backup.py").write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{verify}" "$@"\n'
+    )
     for program in programs.iterdir():
         program.chmod(0o755)
     return folder

@@ -209,6 +209,16 @@ def test_programs_are_staged_in_the_same_places(short: Path) -> None:
     assert staging.reachable(copies)
 
 
+def test_a_single_folder_of_programs_is_staged(short: Path) -> None:
+    (short / "bin").mkdir(mode=0o700)
+    (short / "bin" / "run").write_text("#!/bin/sh\n")
+
+    programs, copies = staging.stage(short / "bin", (short / "bin",), short / "copy")
+
+    assert (programs / "run").read_text() == "#!/bin/sh\n"
+    assert staging.reachable(copies)
+
+
 def test_a_closed_parent_makes_programs_unreachable(short: Path) -> None:
     (short / "root" / "bin").mkdir(parents=True)
     (short / "root" / "bin").chmod(0o755)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from backup_lib.format.plain import aof, neo4j, pg_archive, rdb, sql_text, tar_members
+from backup_lib.format.plain import aof, neo4j, rdb, sql_text, tar_members
 from backup_lib.format.plain.kinds import PlainKind
 from backup_lib.format.plain.plain_stream import PlainStream
 from backup_lib.format.plain.reading import CHUNK
+from backup_lib.stores.postgres import archive_head
 from restoreproof.errors import Inconclusive, JudgedBad
 
 HEAD_SIZE = 4096
 
 _REPOSITORY_INDEX = re.compile(r"index-\d+|index\.latest")
+_PARTS = (
+    (re.compile(r"(blob_)?\d+\.dat(\.\w+)?|blobs(_\d+)?\.toc"), PlainKind.POSTGRES_DIRECTORY),
+    (re.compile(r".+\.\d+\.(base|incr)\.(rdb|aof)"), PlainKind.VALKEY_AOF),
+    (re.compile(r"(snap|meta)-.+\.dat"), PlainKind.OPENSEARCH_REPOSITORY),
+)
+"""Names that lie in such a folder only."""
 _BY_NAME = (
     ("neo4j.dump", PlainKind.NEO4J_DUMP),
     (".snapshot", PlainKind.QDRANT_SNAPSHOT),
@@ -57,6 +64,9 @@ def _of_folder(folder: Path) -> PlainKind:
         return PlainKind.VALKEY_AOF
     if any(map(_REPOSITORY_INDEX.fullmatch, names)):
         return PlainKind.OPENSEARCH_REPOSITORY
+    for part, kind in _PARTS:
+        if any(map(part.fullmatch, names)):
+            return kind  # what holds it together is missing, which its check finds
     if folder.name == "appendonlydir":
         return PlainKind.VALKEY_AOF
     return PlainKind.UNKNOWN
@@ -80,7 +90,7 @@ def _plain_head(stored: bytes) -> bytes:
 
 
 def _of_content(head: bytes) -> PlainKind | None:
-    if head.startswith(pg_archive.MAGIC):
+    if head.startswith(archive_head.MAGIC):
         return PlainKind.POSTGRES_CUSTOM
     if rdb.MAGIC.match(head):
         return PlainKind.VALKEY_RDB

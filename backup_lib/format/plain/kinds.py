@@ -38,8 +38,3 @@ class PlainKind(StrEnum):
         """The kind of store it restores into; empty where the file does not tell."""
         store, dash, _ = self.value.partition("-")
         return store if dash else ""
-
-    @property
-    def restorable(self) -> bool:
-        """Whether this version can rehearse a restore of it."""
-        return self.store == "postgres"

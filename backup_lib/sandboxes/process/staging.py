@@ -91,7 +91,7 @@ def _make_folders(folder: Path, top: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Others can read and execute the copy; only its owner, which is us, can change it."""
     if source.is_dir():
-        target.mkdir()
+        target.mkdir(exist_ok=True)  # a single tree becomes the target itself
         target.chmod(0o755)
         for entry in source.iterdir():
             inside = target / entry.name

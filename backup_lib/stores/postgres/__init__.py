@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from backup_lib.stores.base import Restorer, Source, StoreCapabilities
+from backup_lib.stores.base import ForeignRestorer, Restorer, Source, StoreCapabilities
 
 if TYPE_CHECKING:
     from restoreproof.config.model import Settings
@@ -19,7 +19,10 @@ class PostgresStore:
 
     kind: ClassVar[str] = "postgres"
     capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
-        proof="exact", partial_restore=True, assertions="SQL"
+        proof="exact",
+        partial_restore=True,
+        assertions="SQL",
+        plain_kinds=("postgres-sql", "postgres-custom", "postgres-tar", "postgres-directory"),
     )
 
     @classmethod
@@ -41,3 +44,9 @@ class PostgresStore:
         from backup_lib.stores.postgres.restorer import PostgresRestorer
 
         return PostgresRestorer()
+
+    @classmethod
+    def foreign(cls) -> ForeignRestorer:
+        from backup_lib.stores.postgres.foreign import PostgresForeign
+
+        return PostgresForeign()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from backup_lib.model import Target
-from backup_lib.stores.base import Restored
-from backup_lib.stores.postgres import archive, catalog, databases, features
+from backup_lib.model import Need, ServerFacts, StoreBackup, StoreRecord, Target
+from backup_lib.stores.base import ForeignFile, Restored
+from backup_lib.stores.postgres import archive, archive_head, catalog, databases, features
 from backup_lib.stores.postgres.plain import FOREIGN_ALLOWED, HEAD_SIZE, look_at, run_script
 from backup_lib.stores.postgres.programs import Programs, client_tools
 from backup_lib.stores.postgres.restore import (
@@ -25,7 +26,47 @@ DATABASE = "restored"
 
 _MOST_JOBS = 8
 _ENCODING = re.compile(rb"^SET client_encoding = '([A-Za-z0-9_]+)';", re.MULTILINE)
+_DUMPED_FROM = re.compile(rb"^-- Dumped from database version (\d[\w.]*)", re.MULTILINE)
 _NO_OWNERS = "owners and grants were not restored: the file brings no roles"
+
+
+class PostgresForeign:
+    """Dumps of ``pg_dump`` in all its formats, and other SQL."""
+
+    def describe(self, file: ForeignFile) -> StoreRecord:
+        version = _server_version(file)
+        needs: tuple[Need, ...] = ()
+        if version:
+            needs = (Need(features.SERVER, str(features.major(version)), "dumped from it"),)
+        backup = StoreBackup(
+            server=ServerFacts(catalog.PRODUCT, version),
+            moment=datetime.fromtimestamp(file.path.stat().st_mtime, UTC),
+            fingerprint=None,
+            needs=needs,
+        )
+        return StoreRecord(file.path.name, "postgres", backup, ())
+
+    def restore_file(self, file: ForeignFile, target: Target, work: Work) -> Restored:
+        if file.kind == "postgres-sql":
+            with file.open() as stream:
+                return restore_plain_sql(stream, target, work)
+        with file.on_disk() as path:
+            return restore_archive_file(path, target, work)
+
+
+def _server_version(file: ForeignFile) -> str:
+    """Of the server that it was dumped from, such as ``18.6``; empty where it does not tell."""
+    if file.path.is_dir():
+        with (file.path / "toc.dat").open("rb") as contents:
+            head = contents.read(archive_head.ORIGIN_SIZE)
+    else:
+        with file.open() as stream:
+            head = stream.read(HEAD_SIZE)
+    if file.kind == "postgres-sql":
+        found = _DUMPED_FROM.search(head)
+        return found[1].decode() if found else ""
+    origin = archive_head.origin(head)
+    return origin.server if origin and origin.server[:1].isdigit() else ""
 
 
 def restore_plain_sql(stream: BinaryIO, target: Target, work: Work) -> Restored:

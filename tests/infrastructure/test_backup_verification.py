@@ -1,0 +1,649 @@
+"""The upper rungs on plain files, alerts, and the whole way: real servers, injected faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from backup_lib import BackupVerifier
+from backup_lib.model import Fingerprint, Rung, RungResult, ServerFacts, SetVerification
+from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerRecipe
+from backup_lib.sandboxes.process import ProcessSandbox
+from backup_lib.services.run import run_backup
+from backup_lib.work import Work
+from restoreproof.errors import ConfigError, Interrupted, JudgedBad, Unreachable, UsageError
+from restoreproof.events import Event, Warned
+from restoreproof.process import Cancellation
+from restoreproof.verdict import Verdict
+from restoreproof_cli.demo.damage import flip_one_bit
+from tests.harness.alert_channels import SECRET, channel
+from tests.harness.debian import server_programs
+from tests.harness.plain_backups import ROWS, Dumped
+from tests.harness.recording import RecordingChannel
+from tests.harness.site import MakeSite
+from tests.harness.valkey import ValkeyServer
+
+ROOT = Path(__file__).parents[2]
+STREAM = "restoreproof:alerts"
+
+
+@pytest.fixture
+def sandbox(sandbox_folder: Path) -> Sandbox:
+    """One that must leave nothing behind."""
+    return ProcessSandbox(folder=sandbox_folder)
+
+
+@pytest.fixture
+def verifier(sandbox: Sandbox, tmp_path: Path) -> Iterator[BackupVerifier]:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    yield BackupVerifier(sandbox=sandbox, channels={}, scratch=scratch)
+    assert list(scratch.iterdir()) == []
+
+
+@dataclass
+class NeverStarted:
+    """A real sandbox whose servers must not be started."""
+
+    real: Sandbox
+    kind: ClassVar[str] = "process"
+
+    def offers(self, recipe: ServerRecipe) -> ServerFacts:
+        return self.real.offers(recipe)
+
+    def isolation(self) -> Mapping[str, str]:
+        return self.real.isolation()
+
+    def start(self, recipe: ServerRecipe, work: Work) -> AbstractContextManager[RunningServer]:
+        raise AssertionError(f"{recipe.kind} was started with {work.jobs} jobs")
+
+
+@dataclass
+class Breaking:
+    """A real sandbox whose server is gone the first ``times`` times, as by a crash."""
+
+    real: Sandbox
+    times: int
+    started: int = 0
+    kind: ClassVar[str] = "process"
+
+    def offers(self, recipe: ServerRecipe) -> ServerFacts:
+        return self.real.offers(recipe)
+
+    def isolation(self) -> Mapping[str, str]:
+        return self.real.isolation()
+
+    @contextmanager
+    def start(self, recipe: ServerRecipe, work: Work) -> Iterator[RunningServer]:
+        with self.real.start(recipe, work) as server:
+            self.started += 1
+            if self.started > self.times:
+                yield server
+                return
+            away = {**server.target.params, "host": f"{server.target.params['host']}/gone"}
+            yield replace(server, target=replace(server.target, params=away))
+
+
+def last(verifier: BackupVerifier) -> RungResult:
+    assert verifier.last is not None
+    return verifier.last
+
+
+def rungs(result: SetVerification) -> dict[Rung, Verdict]:
+    (store,) = result.stores
+    return {rung.rung: rung.verdict for rung in store.rungs}
+
+
+# ── restore ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_postgres_restore_test_runs_to_ephemeral(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    path = dumped.dump(tmp_path / "orders.dump")
+    source = dumped.fingerprint()
+    assert verifier.restore_test(path, "postgres", expected=source) is True
+    assert verifier.row_counts == ROWS
+    assert verifier.content is not None
+    assert verifier.content.items == source.items
+    assert last(verifier).rung is Rung.CONTENT
+    assert last(verifier).reason.startswith("exact: ")
+
+
+@pytest.mark.parametrize("form", ["-Fp", "-Fc", "-Ft", "-Fd", "gzip"])
+def test_every_format_of_pg_dump_is_restored_and_equal(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / '-it\'s "ünï" x'
+    path = dumped.dump_gzip(path) if form == "gzip" else dumped.dump(path, form)
+    assert verifier.restore_test(path, expected=dumped.fingerprint()), last(verifier)
+    assert verifier.row_counts == ROWS
+
+
+def test_an_archive_compressed_once_more_is_restored(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    path = dumped.dump(tmp_path / "orders.dump")
+    subprocess.run(["gzip", "--", path], check=True)
+    assert verifier.restore_test(tmp_path / "orders.dump.gz", "postgres-custom")
+    assert "2 tables, 1,007 rows" in last(verifier).reason
+
+
+def test_restore_succeeds_but_content_differs(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    source = dumped.fingerprint()
+    dumped.execute("update orders set item = 'Item 500' where id = 500")
+    path = dumped.dump(tmp_path / "orders.dump")
+    assert verifier.restore_test(path, "postgres") is True
+    assert verifier.restore_test(path, "postgres", expected=source) is False
+    assert (last(verifier).rung, last(verifier).verdict) == (Rung.CONTENT, Verdict.FAILED)
+    assert "public.orders" in last(verifier).reason
+    assert verifier.row_counts == ROWS  # which only counting would have missed
+
+
+def test_a_copy_without_one_row_proves_nothing(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    path = dumped.dump(tmp_path / "schema.dump", "-Fc", "--schema-only")
+    assert verifier.restore_test(path) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+    assert "2 tables, 0 rows" in last(verifier).reason
+    dumped.execute('truncate orders, "Ünï ""q"" -x"')
+    assert verifier.restore_test(path, expected=dumped.fingerprint()), last(verifier)
+
+
+def test_sql_that_no_dump_made_is_still_restored(verifier: BackupVerifier, tmp_path: Path) -> None:
+    path = tmp_path / "own.sql"
+    path.write_text("create table t as select 1 as n;")
+    verifier.verify_all({"own": path})
+    assert rungs(verifier.results[0]) == {
+        Rung.EXISTS: Verdict.PASSED,
+        Rung.SIZE: Verdict.PASSED,
+        Rung.INTEGRITY: Verdict.INCONCLUSIVE,
+        Rung.RESTORE: Verdict.PASSED,
+    }
+    path.write_text("-- nothing\n")
+    assert verifier.restore_test(path) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_cut_dump_is_failed_at_restore(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path, share: float
+) -> None:
+    for path in (dumped.dump(tmp_path / "a.dump"), dumped.dump_gzip(tmp_path / "a.sql.gz")):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * share)])
+        assert verifier.restore_test(path, "postgres") is False
+        assert last(verifier).verdict is Verdict.FAILED, path
+        assert verifier.row_counts == {}
+
+
+def test_a_command_for_psql_is_not_executed(verifier: BackupVerifier, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    path = tmp_path / "hostile.sql"
+    path.write_text(f"create table t as select 1 as n;\n\\! touch {mark}\n")
+    assert verifier.restore_test(path) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+    assert not mark.exists()
+
+
+def test_a_kind_that_cannot_be_restored_is_inconclusive_and_says_what_can_be_asked(
+    verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.json"
+    path.write_text('{"n": 1}\n')
+    assert verifier.restore_test(path) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+    assert "integrity" in last(verifier).hint
+    assert verifier.verify_all({"path": path}) == {"export.json": False}
+    assert verifier.verify_all({"path": path}, depth="integrity") == {"export.json": True}
+    assert verifier.verify_all({"path": path, "depth": "integrity"}) == {"export.json": True}
+
+
+# ── what is not the backup's fault ──────────────────────────────────────────────────────────────
+
+
+def test_sandbox_does_not_start(dumped: Dumped, tmp_path: Path, sandbox_folder: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, script in (
+        ("postgres", "echo 'postgres (PostgreSQL) 18.6'"),
+        ("initdb", "echo 'no such luck' >&2; exit 1"),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    sandbox = ProcessSandbox(programs={"postgres": programs}, folder=sandbox_folder)
+    verifier = BackupVerifier(sandbox=sandbox)
+    assert verifier.restore_test(dumped.dump(tmp_path / "orders.dump"), "postgres") is False
+    assert (last(verifier).rung, last(verifier).verdict) == (Rung.RESTORE, Verdict.INCONCLUSIVE)
+    assert "server" in last(verifier).reason
+    empty = ProcessSandbox(programs={"postgres": tmp_path}, folder=sandbox_folder)
+    verifier = BackupVerifier(sandbox=empty)
+    assert verifier.restore_test(tmp_path / "orders.dump") is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(2, Verdict.PASSED), (3, Verdict.INCONCLUSIVE)])
+def test_a_server_that_breaks_off_is_tried_again_and_never_blames_the_backup(
+    dumped: Dumped, sandbox: Sandbox, tmp_path: Path, times: int, verdict: Verdict
+) -> None:
+    breaking = Breaking(sandbox, times)
+    verifier = BackupVerifier(sandbox=breaking)
+    verifier.restore_test(dumped.dump(tmp_path / "orders.dump"))
+    assert last(verifier).verdict is verdict
+    assert breaking.started == 3
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Ft", "-Fd", "-Fp", "gzip"])
+def test_a_dump_of_a_newer_major_is_refused_before_work_starts(
+    dumped: Dumped, sandbox: Sandbox, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "orders"
+    if form == "gzip":
+        path.write_text(newer(dumped.dump(tmp_path / "text", "-Fp").read_text()))
+        subprocess.run(["gzip", "--suffix=.gz", path], check=True)
+        path = tmp_path / "orders.gz"
+    else:
+        dumped.dump(path, form)
+        head = path / "toc.dat" if path.is_dir() else path
+        head.write_bytes(newer(head.read_bytes().decode("latin-1")).encode("latin-1"))
+    verifier = BackupVerifier(sandbox=NeverStarted(sandbox))
+    assert verifier.restore_test(path, "postgres") is False
+    assert (last(verifier).rung, last(verifier).verdict) == (Rung.RESTORE, Verdict.INCONCLUSIVE)
+    assert "PostgreSQL 98." in last(verifier).reason
+    assert "PostgreSQL 18." in last(verifier).reason
+    assert "98" in last(verifier).hint
+
+
+def newer(dump: str) -> str:
+    """The dump, as if of a server of major version 98."""
+    assert "18." in dump[:2000]
+    return dump[:2000].replace("18.", "98.") + dump[2000:]
+
+
+@pytest.mark.servers
+def test_a_dump_of_18_is_not_tried_in_the_distributions_older_server(
+    dumped: Dumped, tmp_path: Path, sandbox_folder: Path
+) -> None:
+    older = ProcessSandbox(programs={"postgres": server_programs()}, folder=sandbox_folder)
+    verifier = BackupVerifier(sandbox=NeverStarted(older))
+    assert verifier.restore_test(dumped.dump(tmp_path / "orders.dump"), "postgres") is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+    assert "PostgreSQL 18." in last(verifier).reason
+    assert "older PostgreSQL 1" in last(verifier).reason
+
+
+def test_an_interruption_is_no_verdict(dumped: Dumped, sandbox: Sandbox, tmp_path: Path) -> None:
+    cancel = Cancellation()
+    cancel.request()
+    verifier = BackupVerifier(sandbox=sandbox, cancel=cancel)
+    with pytest.raises(Interrupted):
+        verifier.restore_test(dumped.dump(tmp_path / "orders.dump"))
+
+
+def test_without_the_stores_library_nothing_is_judged_and_the_extra_is_named(
+    dumped: Dumped, tmp_path: Path
+) -> None:
+    path = dumped.dump(tmp_path / "orders.dump")
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from backup_lib import BackupVerifier\n"
+        "verifier = BackupVerifier()\n"
+        "assert verifier.validate_integrity(sys.argv[1])\n"
+        "assert not verifier.restore_test(sys.argv[1])\n"
+        "print(verifier.last.verdict, verifier.last.hint)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "inconclusive pip install 'restoreproof[postgres]'\n"
+
+
+def test_a_scratch_folder_that_is_away_is_not_the_backups_fault(
+    dumped: Dumped, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    verifier = BackupVerifier(sandbox=sandbox, scratch=tmp_path / "unmounted")
+    for path in (dumped.dump(tmp_path / "a.dump"), dumped.dump(tmp_path / "b", "-Fd")):
+        assert verifier.restore_test(path) is False
+        assert last(verifier).verdict is Verdict.INCONCLUSIVE
+        assert "unmounted" in last(verifier).reason
+
+
+# ── alerts ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_alert_called_on_verification_failure(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    dashboard = channel("valkey", url=valkey_server.unix_url)
+    verifier = BackupVerifier(channels={"dashboard": dashboard}, state=tmp_path / "state")
+    missing = tmp_path / "orders.dump"
+    assert verifier.verify_all({"orders": {"path": missing}}) == {"orders": False}
+    with valkey_server.client() as client:
+        entries = [fields for _, fields in client.xrange(STREAM)]
+    assert len(entries) == 1  # the rungs above are no failures of their own
+    told = entries[0]
+    assert (told["set"], told["rung"], told["verdict"]) == ("orders", "exists", "failed")
+    assert str(missing) in told["reason"]
+    assert told["hint"]
+
+    verifier.verify_all({"orders": {"path": missing}})
+    missing.write_text('{"n": 1}\n')
+    assert verifier.verify_all({"orders": {"path": missing, "type": "json"}}, depth="integrity")
+    with valkey_server.client() as client:
+        entries = [fields for _, fields in client.xrange(STREAM)]
+    assert [entry["recovered"] for entry in entries] == ["0", "1"]  # told once, and its end
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "reason"),
+    [
+        ("the dump job has not run", Verdict.FAILED, "the dump job has not run"),
+        (JudgedBad("it is cut", hint="use another"), Verdict.FAILED, "it is cut"),
+        (Unreachable("the host is away"), Verdict.INCONCLUSIVE, "the host is away"),
+        (OSError(5, "Input/output error"), Verdict.INCONCLUSIVE, "Input/output error"),
+        (RungResult(Rung.SIZE, Verdict.FAILED, "3 bytes"), Verdict.FAILED, "3 bytes"),
+    ],
+)
+def test_an_alert_may_be_a_sentence_an_exception_or_a_result(
+    error: str | Exception | RungResult, verdict: Verdict, reason: str
+) -> None:
+    pager = RecordingChannel()
+    verifier = BackupVerifier(channels={"pager": pager})
+    assert verifier.send_alert(error) is True
+    assert verifier.send_alert(error) is True  # nothing is held back
+    assert [alert.verdict for alert in pager.alerts] == [verdict, verdict]
+    assert reason in pager.alerts[0].reason
+
+
+def test_an_alert_says_which_rung_and_backup_it_is_about(tmp_path: Path) -> None:
+    pager = RecordingChannel()
+    verifier = BackupVerifier(channels={"pager": pager})
+    verifier.send_alert("something is wrong")
+    verifier.check_exists(tmp_path / "orders.dump")
+    verifier.send_alert("something is wrong")
+    verifier.send_alert(verifier.last)
+    (tmp_path / "b.sql").touch()
+    verifier = BackupVerifier(channels={"pager": pager}, state=tmp_path)
+    (tmp_path / "good.json").write_text("1\n")
+    entries = {"good": tmp_path / "good.json", "orders": tmp_path / "b.sql"}
+    verifier.verify_all(entries, depth="size")
+    verifier.send_alert(verifier.last)
+    assert [(alert.set, alert.rung) for alert in pager.alerts] == [
+        ("backup", "message"),
+        ("orders.dump", "exists"),
+        ("orders.dump", "exists"),
+        ("orders", "size"),
+        ("orders", "size"),
+    ]
+
+
+def test_a_channel_that_is_down_costs_no_verdict_and_a_second_one_is_told(tmp_path: Path) -> None:
+    events: list[Event] = []
+    broken, pager = RecordingChannel(), RecordingChannel()
+    broken.failure = RuntimeError(f"a bug that shows {SECRET}")
+    verifier = BackupVerifier(
+        channels={"broken": broken, "pager": pager}, state=tmp_path, emit=events.append
+    )
+    assert verifier.verify_all({"orders": tmp_path / "x.dump"}) == {"orders": False}
+    assert verifier.send_alert("still missing") is True
+    assert len(pager.alerts) == 2
+    pager.down()
+    assert verifier.send_alert("still missing") is False
+    assert SECRET not in str(events)
+
+
+def test_without_a_channel_nobody_is_told_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RESTOREPROOF_CONFIG", raising=False)
+    events: list[Event] = []
+    verifier = BackupVerifier(emit=events.append)
+    assert verifier.send_alert("something") is False
+    (tmp_path / "restoreproof.toml").write_text("[alert.pager]\nkind = 'pidgeon'\n")
+    assert BackupVerifier(emit=events.append).send_alert("something") is False
+    assert verifier.send_alert(None) is False
+    assert len([event for event in events if isinstance(event, Warned) and event.hint]) == 3
+    assert "nobody was told" in str(events[0])
+
+
+# ── verify_all ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ({}, "nothing to verify"),
+        ({"orders": {}}, "path is missing"),
+        ({"orders": 7}, "should be a path"),
+        ({"orders": {"path": "x", "max_age": 3}}, '"max_age" is not a known key'),
+        ({"path": "x", "type": "postgers"}, 'no type of backup "postgers"'),
+        ({"path": "x", "max_age_hours": -1}, "limit"),
+        ({"path": "x", "min_bytes": "1 MB"}, "bytes"),
+        ({"path": "x", "depth": "deep"}, 'no rung "deep"'),
+        ({"path": "x", "expected": "abc"}, "fingerprint"),
+    ],
+)
+def test_a_wrong_mapping_is_a_usage_error_and_never_a_vacuous_pass(
+    entries: dict[str, object], told: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        BackupVerifier(channels={}).verify_all(entries)
+    assert told in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_wrong_configuration_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RESTOREPROOF_CONFIG", raising=False)
+    with pytest.raises(UsageError, match="nothing to verify"):
+        BackupVerifier().verify_all()
+    path = tmp_path / "other.toml"
+    with pytest.raises(ConfigError):
+        BackupVerifier().verify_all(path)
+    path.write_text("[set.nightly]\nstores = []\n")
+    with pytest.raises(ConfigError):
+        BackupVerifier().verify_all(path)
+    path.write_text("")
+    with pytest.raises(UsageError, match="configures no set"):
+        BackupVerifier().verify_all(path)
+
+
+def test_one_bad_backup_does_not_keep_others_from_being_judged(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    good = dumped.dump(tmp_path / "good.dump")
+    (tmp_path / "bad.sql.gz").write_bytes(b"\x1f\x8b\x08\x00 and then nothing")
+    entries = {
+        "bad": {"path": tmp_path / "bad.sql.gz", "type": "postgres"},
+        "missing": tmp_path / "missing.dump",
+        "good": {"path": good, "max_age_hours": 1, "min_bytes": 100, "type": "postgres"},
+    }
+    assert verifier.verify_all(entries) == {"bad": False, "missing": False, "good": True}
+    assert (last(verifier).rung, last(verifier).verdict) == (Rung.INTEGRITY, Verdict.FAILED)
+    assert [result.set_name for result in verifier.results] == list(entries)
+
+
+def test_a_stale_file_is_still_restored(
+    dumped: Dumped, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    path = dumped.dump(tmp_path / "orders.dump")
+    then = datetime.now(UTC).timestamp() - 90_000
+    os.utime(path, (then, then))
+    assert verifier.verify_all({"orders": {"path": path, "max_age_hours": 24}}) == {"orders": False}
+    seen = rungs(verifier.results[0])
+    assert seen.pop(Rung.FRESH) is Verdict.FAILED
+    assert set(seen.values()) == {Verdict.PASSED}
+
+
+def test_full_verification_pipeline(
+    make_site: MakeSite,
+    dumped: Dumped,
+    valkey_server: ValkeyServer,
+    tmp_path: Path,
+) -> None:
+    """A plain dump and a set: taken, proven on every rung, damaged, found, told, and mended."""
+    tables = f'[alert.dashboard]\nkind = "valkey"\nurl = "{valkey_server.unix_url}"\n'
+    site = make_site(
+        tables=tables, store_options='assertions = ["select count(*) > 0 from orders"]'
+    )
+    run = run_backup(site, "nightly", Work(scratch=tmp_path))
+    source: Fingerprint = dumped.fingerprint()
+    plain = dumped.dump(tmp_path / "plain.dump")
+    entries = {
+        "plain": {
+            "path": plain,
+            "type": "postgres",
+            "max_age_hours": 1,
+            "min_bytes": 100,
+            "expected": source,
+        }
+    }
+    verifier = BackupVerifier(site.config.path)
+
+    assert verifier.verify_all() == {"nightly/orders": True}
+    assert rungs(verifier.results[0]) == dict.fromkeys(Rung, Verdict.PASSED)
+    assert verifier.verify_all(entries) == {"plain": True}
+    expected = [rung for rung in Rung if rung is not Rung.ASSERTIONS]
+    assert rungs(verifier.results[0]) == dict.fromkeys(expected, Verdict.PASSED)
+    assert told(valkey_server) == []
+
+    artifact = next(a for a in run.manifest.stores[0].artifacts if a.role == "database")
+    stored = site.config.base / "backups" / "nightly" / run.ref.set_id / artifact.name
+    whole = plain.read_bytes()
+    flip_one_bit(stored)
+    plain.write_bytes(whole[: len(whole) // 2])
+    assert verifier.verify_all(site.config.path) == {"nightly/orders": False}
+    assert last(verifier).rung is Rung.INTEGRITY
+    assert verifier.verify_all(entries) == {"plain": False}
+    assert last(verifier).verdict is Verdict.FAILED
+    assert told(valkey_server) == [
+        ("nightly", "orders", "integrity", "failed"),
+        ("plain", "", "integrity", "failed"),
+    ]
+
+    flip_one_bit(stored)
+    plain.write_bytes(whole)
+    assert verifier.verify_all(site.config) == {"nightly/orders": True}
+    assert verifier.verify_all(entries) == {"plain": True}
+    assert told(valkey_server)[2:] == [
+        ("nightly", "orders", "integrity", "passed"),
+        ("plain", "", "integrity", "passed"),
+    ]
+
+
+def told(server: ValkeyServer) -> list[tuple[str, ...]]:
+    with server.client() as client:
+        entries = [fields for _, fields in client.xrange(STREAM)]
+    return [tuple(one[key] for key in ("set", "store", "rung", "verdict")) for one in entries]
+
+
+# ── the script ──────────────────────────────────────────────────────────────────────────────────
+
+
+def script(*arguments: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "verify_backup.py", *arguments],
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(cwd), "LC_ALL": "C.UTF-8", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def test_the_script_judges_a_good_backup_line_by_line(dumped: Dumped, tmp_path: Path) -> None:
+    dumped.dump(tmp_path / "-orders.dump")
+    options = ("--type", "postgres", "--max-age-hours", "1", "--min-bytes", "10")
+    done = script(*options, "--", "-orders.dump", cwd=tmp_path)
+    assert done.returncode == 0, done
+    lines = [line.split()[:2] for line in done.stdout.splitlines() if line.startswith("    ✓")]
+    assert lines == [["✓", rung] for rung in ("exists", "fresh", "size", "integrity", "restore")]
+    assert "2 tables, 1,007 rows" in done.stdout
+    document = json.loads(script("./-orders.dump", "--json", cwd=tmp_path).stdout)
+    assert (document["verdict"], document["exit_code"]) == ("passed", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("missing.dump",), 1, "missing.dump is missing"),
+        (("cut.sql",), 1, "cut"),
+        (("notes.txt",), 2, "cannot be told"),
+        (("export.json",), 2, "cannot be rehearsed"),
+        (("export.json", "--depth", "integrity"), 0, "JSON"),
+        ((), 3, "which backup?"),
+        (("--bogus",), 3, "--bogus"),
+        (("x", "y"), 3, "unrecognized arguments: y"),
+        (("x", "--max-age-hours", "soon"), 3, "soon"),
+        (("x", "--min-bytes", "-4"), 3, "-4"),
+        (("x", "--type", "postgers"), 3, 'did you mean "postgres"?'),
+        (("x", "--depth", "deep"), 3, "deep"),
+        (("--config", "missing.toml"), 3, "missing.toml"),
+        (("--config", "missing.toml", "--type", "json"), 3, "--type is about a PATH"),
+        (("--help",), 0, "exit codes:"),
+    ],
+)
+def test_the_script_ends_with_the_right_code_and_one_clear_sentence(
+    arguments: tuple[str, ...], code: int, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.sql").write_text("--\n-- PostgreSQL database dump\n--\n\nCREATE TAB")
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "export.json").write_text('{"n": 1}\n')
+    done = script(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done
+    assert says in done.stdout + done.stderr
+    if code and "--help" not in arguments:
+        document = json.loads(script(*arguments, "--json", cwd=tmp_path).stdout)
+        assert document["exit_code"] == code
+
+
+def test_the_script_verifies_the_sets_of_a_configuration(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    site = make_site()
+    run_backup(site, "nightly", Work(scratch=tmp_path))
+    done = script("--config", site.config.path, "--depth", "integrity", cwd=tmp_path)
+    assert done.returncode == 0, done
+    assert "nightly" in done.stdout
+    flip_one_bit(next((tmp_path / "backups").rglob("database.dump.zst")))
+    done = script("--config", site.config.path, cwd=tmp_path)
+    assert done.returncode == 1, done
+
+
+def test_the_script_ends_with_130_when_it_is_interrupted(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text('{"n": 1}\n')
+    program = (
+        "import os, runpy, signal, sys; sys.argv = sys.argv[1:];"
+        "import backup_lib.services.plain_files as files; real = files.check_integrity;\n"
+        "def interrupted(*args):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(*args)\n"
+        "import backup_lib.services.plain_ladder as ladder\n"
+        "ladder.check_integrity = interrupted\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, ROOT / "scripts" / "verify_backup.py", path],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130, done
+    assert "Traceback" not in done.stderr
