@@ -169,22 +169,30 @@ class BackupConfig:
     def source(self, name: str) -> Source:
         """A source for that store."""
         store = self.store(name)
-        return STORES.load(store.kind).source(name, store.settings, self.base)
+        return STORES.make(
+            store.kind, lambda plugin: plugin.source(name, store.settings, self.base)
+        )
 
     def destination(self, name: str) -> Destination:
         """That destination."""
         one = _named(self.destinations, name, "destination")
-        return DESTINATIONS.load(one.kind).from_settings(name, one.settings, self.base)
+        return DESTINATIONS.make(
+            one.kind, lambda plugin: plugin.from_settings(name, one.settings, self.base)
+        )
 
     def sandbox(self, name: str) -> Sandbox:
         """That sandbox."""
         one = _named(self.sandboxes, name, "sandbox")
-        return SANDBOXES.load(one.kind).from_settings(name, one.settings, self.base)
+        return SANDBOXES.make(
+            one.kind, lambda plugin: plugin.from_settings(name, one.settings, self.base)
+        )
 
     def channel(self, name: str) -> Channel:
         """That alert channel."""
         one = _named(self.alerts, name, "alert")
-        return CHANNELS.load(one.kind).from_settings(name, one.settings, self.base)
+        return CHANNELS.make(
+            one.kind, lambda plugin: plugin.from_settings(name, one.settings, self.base)
+        )
 
     def export_non_secret(self, set_name: str) -> dict[str, JsonValue]:
         """What travels in the manifest of a set: its tables as written, secrets as references."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -59,10 +61,29 @@ class Kinds(Generic[P]):
             ConfigError: there is no such kind, or two distributions claim it.
             MissingExtra: the client library of a built-in kind is not installed.
         """
-        target = self._target(kind)
-        module, _, name = target.partition(":")
-        try:
+        module, _, name = self._target(kind).partition(":")
+        with self._imports(kind, module):
             plugin: Any = importlib.import_module(module)
+        for part in name.split("."):
+            plugin = getattr(plugin, part)
+        loaded: type[P] = plugin
+        return loaded
+
+    def make(self, kind: str, made: Callable[[type[P]], T]) -> T:
+        """What ``made`` makes of the plugin class, which may import its client only then.
+
+        Raises:
+            ConfigError, MissingExtra: as :meth:`load`.
+        """
+        plugin = self.load(kind)
+        with self._imports(kind, plugin.__module__):
+            return made(plugin)
+
+    @contextmanager
+    def _imports(self, kind: str, module: str) -> Iterator[None]:
+        """Say which extra brings a library that is missing."""
+        try:
+            yield
         except ImportError as error:
             if _is_ours(error, module):
                 raise
@@ -73,10 +94,6 @@ class Kinds(Generic[P]):
                 f"{error.name or module}",
                 hint="install what its distribution asks for",
             ) from error
-        for part in name.split("."):
-            plugin = getattr(plugin, part)
-        loaded: type[P] = plugin
-        return loaded
 
     def _target(self, kind: str) -> str:
         if kind in self._builtin:

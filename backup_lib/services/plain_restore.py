@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from backup_lib.format.plain.plain_file import PlainFile
+from backup_lib.kinds import STORES
 from backup_lib.model import (
     Comparison,
     Fingerprint,
@@ -41,6 +42,7 @@ from restoreproof.errors import (
     Inconclusive,
     InternalError,
     JudgedBad,
+    MissingExtra,
     RestoreproofError,
     Unreachable,
     UsageError,
@@ -121,12 +123,9 @@ def rehearse_file(
 
 def _restorers(plugin: type[ForeignPlugin], kind: PlainKind) -> tuple[ForeignRestorer, Restorer]:
     try:
-        return plugin.foreign(), plugin.restorer()
-    except ImportError as error:
-        raise Inconclusive(
-            f"a restore of {kind} files needs the library {error.name}, which is not installed",
-            hint=f"pip install 'restoreproof[{kind.store}]'",
-        ) from error
+        return STORES.make(kind.store, lambda _plugin: (plugin.foreign(), plugin.restorer()))
+    except MissingExtra as missing:
+        raise Inconclusive(missing.message, hint=missing.hint) from missing
 
 
 def row_counts(content: Fingerprint) -> dict[str, int]:

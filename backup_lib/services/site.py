@@ -165,7 +165,7 @@ class Site:
 
     def restorer(self, kind: str) -> Restorer:
         """The restorer of a kind of store."""
-        return STORES.load(kind).restorer()
+        return STORES.make(kind, lambda plugin: plugin.restorer())
 
     def sandbox(self, name: str) -> Sandbox:
         """A configured sandbox."""

@@ -76,7 +76,7 @@ def _read(
         document.note((*path, "kind"), "is missing", f"known kinds: {known}")
         return None
     try:
-        model = kinds.load(kind).settings()
+        model = kinds.make(kind, lambda plugin: plugin.settings())
     except UsageError as error:
         document.note((*path, "kind"), f"is not usable: {error.message}", error.hint)
         return None

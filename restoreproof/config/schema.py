@@ -59,7 +59,7 @@ class SchemaBuilder:
     def _kind(self, table: str, kind: str, kinds: Kinds[P], shared: Schema) -> Schema:
         constant = {"kind": {"const": kind}}
         try:
-            model = kinds.load(kind).settings()
+            model = kinds.make(kind, lambda plugin: plugin.settings())
         except MissingExtra as missing:
             # known, but what it takes can only be told where its client is installed
             return {"properties": constant, "required": ["kind"], "description": missing.hint}

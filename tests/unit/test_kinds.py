@@ -73,6 +73,15 @@ def test_missing_client_names_the_extra(plugins: Path) -> None:
         _kinds().load("needy")
 
 
+def test_a_client_that_is_imported_late_names_the_extra_too(plugins: Path) -> None:
+    (plugins / "rp_their_needy.py").write_text(
+        "class Needy:\n    @classmethod\n    def make(cls):\n        import rp_no_such_library\n"
+    )
+    with pytest.raises(MissingExtra) as raised:
+        _kinds().make("needs-client", lambda plugin: plugin.make())  # type: ignore[attr-defined]
+    assert raised.value.hint == "pip install 'restoreproof[client]'"
+
+
 def test_broken_plugin_of_ours_is_a_bug() -> None:
     with pytest.raises(ModuleNotFoundError):
         _kinds().load("broken")
