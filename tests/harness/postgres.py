@@ -275,6 +275,29 @@ class MakeServer(Protocol):
     ) -> PostgresServer: ...
 
 
+def standby_of(primary: PostgresServer, make: MakeServer) -> PostgresServer:
+    """A streaming replica of a server that was made with ``wal_level`` and ``max_wal_senders``."""
+    standby = make(wal_level="replica", max_wal_senders="4")
+    standby.stop()
+    shutil.rmtree(standby.data)
+    address = ["-h", primary.host, "-p", str(primary.port), "-U", SUPERUSER]
+    primary.run("pg_basebackup", *address, "-D", str(standby.data), "-R", "--checkpoint=fast")
+    owner = primary.data.owner()
+    for path in (standby.data, *standby.data.rglob("*")):
+        shutil.chown(path, owner)
+    standby.restart()
+    return standby
+
+
+def caught_up(primary: PostgresServer, standby: PostgresServer) -> None:
+    """Wait until the standby has applied all that the primary has written by now."""
+    with primary.connect() as connection, standby.connect() as watching:
+        row = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+        assert row is not None
+        while watching.execute("SELECT pg_last_wal_replay_lsn() < %s", row).fetchone() != (False,):
+            time.sleep(0.05)
+
+
 def postgres_servers() -> tuple[MakeServer, Callable[[], None]]:
     """A factory of servers, and what stops and removes all that it made."""
     started: list[PostgresServer] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -21,7 +20,13 @@ from restoreproof.events import Event, Warned
 from restoreproof.process import Cancellation
 from restoreproof.secrets import SecretRef
 from tests.harness.memory_set import MemorySet
-from tests.harness.postgres import MakeServer, PostgresServer, bundled_programs
+from tests.harness.postgres import (
+    MakeServer,
+    PostgresServer,
+    bundled_programs,
+    caught_up,
+    standby_of,
+)
 
 
 @pytest.fixture
@@ -350,16 +355,7 @@ def test_writes_go_on_while_the_dump_runs(postgres: PostgresServer, work: Work) 
 def replica(make_server: MakeServer) -> tuple[PostgresServer, PostgresServer]:
     """A primary and its standby."""
     primary = make_server(wal_level="replica", max_wal_senders="4")
-    standby = make_server(wal_level="replica", max_wal_senders="4")
-    standby.stop()
-    shutil.rmtree(standby.data)
-    address = ["-h", primary.host, "-p", str(primary.port), "-U", "postgres"]
-    primary.run("pg_basebackup", *address, "-D", str(standby.data), "-R", "--checkpoint=fast")
-    owner = primary.data.owner()
-    for path in (standby.data, *standby.data.rglob("*")):
-        shutil.chown(path, owner)
-    standby.restart()
-    return primary, standby
+    return primary, standby_of(primary, make_server)
 
 
 def test_a_replica_is_a_source_too(
@@ -367,12 +363,9 @@ def test_a_replica_is_a_source_too(
 ) -> None:
     primary, standby = replica
     filled(primary)
-    with primary.connect("orders") as connection, standby.connect() as watching:
+    with primary.connect("orders") as connection:
         connection.execute("CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS n")
-        row = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
-        assert row is not None
-        while watching.execute("SELECT pg_last_wal_replay_lsn() < %s", row).fetchone() != (False,):
-            time.sleep(0.05)
+    caught_up(primary, standby)
     backup, _ = back_up(source_of(standby, "orders"), work)
     assert backup.details["replica"] is True
     assert any("replica" in note for note in backup.notes)

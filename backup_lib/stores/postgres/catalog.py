@@ -94,7 +94,7 @@ class Database:
         locale: of the provider, where it is not libc.
         icu_rules: tailoring of an ICU locale.
         size: bytes on the server's disk, indexes included.
-        roles: that own or were granted something in it.
+        roles: that own or were granted something in it, or have settings for it.
         tablespaces: other than the default that something of it lies in.
         public: whether it has a schema of that name, as every new database has.
     """
@@ -192,9 +192,12 @@ WHERE r.oid = 10 OR r.oid = (SELECT datdba FROM pg_database WHERE datname = curr
         SELECT FROM pg_shdepend s JOIN pg_database d ON s.dbid = d.oid
         WHERE d.datname = current_database()
           AND s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid)
+   OR EXISTS (
+        SELECT FROM pg_db_role_setting s JOIN pg_database d ON s.setdatabase = d.oid
+        WHERE d.datname = current_database() AND s.setrole = r.oid)
 ORDER BY 1
 """
-# the bootstrap role (10) is pinned, and so not in pg_shdepend
+# the bootstrap role (10) is pinned, and so not in pg_shdepend; settings are in it for no role
 
 _TABLESPACES_IN_USE = """
 SELECT DISTINCT spcname FROM pg_tablespace t JOIN pg_class c ON c.reltablespace = t.oid

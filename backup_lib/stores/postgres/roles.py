@@ -18,6 +18,7 @@ from restoreproof.errors import Inconclusive
 
 _LARGEST = 256 * 1024 * 1024
 _RESERVED = "pg_"
+_SUPERUSER = re.compile(rb"^ALTER ROLE (.+) WITH SUPERUSER ", re.MULTILINE)
 
 
 def existing_roles(admin: psycopg.Connection) -> set[str]:
@@ -57,6 +58,7 @@ def restore_roles(
             hint="restore them by hand with psql",
         )
     names = sorted(existing_roles(admin))
+    script = without_bootstrap_grantor(script)
     kept = without_roles(script, [sql.Identifier(name).as_string(admin) for name in names] + names)
     run_script(target, programs, io.BytesIO(kept), work)
     left = [name for name in names if not name.startswith(_RESERVED)]
@@ -76,3 +78,20 @@ def without_roles(script: bytes, names: Iterable[str]) -> bytes:
         re.MULTILINE,
     )
     return line.sub(b"", script)
+
+
+def without_bootstrap_grantor(script: bytes) -> bytes:
+    """The script with the grants of superusers left to whoever runs it.
+
+    What a superuser grants is recorded as granted by the bootstrap superuser, whose name is
+    another one in every cluster (the operating system's user, ``POSTGRES_USER`` of a container).
+    Elsewhere a role of that name is none that may be named as the grantor.
+
+    Args:
+        script: of pg_dumpall, one statement a line.
+    """
+    superusers = _SUPERUSER.findall(script)
+    if not superusers:
+        return script
+    alternatives = b"|".join(map(re.escape, superusers))
+    return re.sub(rb"(?m)^(GRANT .*) GRANTED BY (?:" + alternatives + rb");$", rb"\1;", script)

@@ -75,6 +75,9 @@ class PostgresRecipe:
     def command(self, programs: Path, home: Path) -> tuple[str, ...]:
         settings = {**_THROW_AWAY, **_sized(memory_bytes(), os.cpu_count() or 1)}
         settings["unix_socket_directories"] = os.fspath(home)
+        if features.major(installation.version(programs)) >= _LOGIN_TRIGGERS_SINCE:
+            # one that writes down who logs in would change the copy whenever we look at it
+            settings["event_triggers"] = "off"
         return (
             f"{programs}/postgres",
             f"-D{_data(home)}",
@@ -146,6 +149,7 @@ def memory_bytes() -> int:
 
 
 _CHECKSUMS_BY_DEFAULT = 18
+_LOGIN_TRIGGERS_SINCE = 17
 _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),

@@ -23,7 +23,7 @@ class Snapshot:
         connection: inside the transaction; used by one thread at a time.
         name: for ``SET TRANSACTION SNAPSHOT`` and ``pg_dump --snapshot``.
         moment: the point in time that the view is of, by the server's clock. On a replica that is
-            behind, the commit time of the last transaction it has applied.
+            behind or cut off, the commit time of the last transaction it has applied.
         replica: whether the server is a standby.
     """
 
@@ -52,13 +52,21 @@ def exported_snapshot(target: Target, application: str) -> Iterator[Snapshot]:
             connection.execute("COMMIT")
 
 
+# A standby is up to date only while it is connected to its primary: what it has received and
+# applied wholly may be of last week. Roles without pg_read_all_stats see no status. Where nothing
+# was replayed since its start, the checkpoint it started from is the least that is known.
+_MOMENT = """
+SELECT pg_is_in_recovery(), statement_timestamp(), CASE
+  WHEN pg_is_in_recovery()
+   AND (pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+     OR NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE coalesce(status, '') <> 'stopping'))
+  THEN coalesce(pg_last_xact_replay_timestamp(),
+                (SELECT checkpoint_time FROM pg_control_checkpoint())) END
+"""
+
+
 def _moment(connection: psycopg.Connection) -> tuple[bool, datetime]:
-    row = connection.execute(
-        "SELECT pg_is_in_recovery(), statement_timestamp(), CASE"
-        " WHEN pg_is_in_recovery()"
-        "  AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()"
-        " THEN pg_last_xact_replay_timestamp() END"
-    ).fetchone()
+    row = connection.execute(_MOMENT).fetchone()
     assert row is not None
     replica, now, applied = row
     return bool(replica), (applied or now).astimezone(UTC)

@@ -6,7 +6,7 @@ from backup_lib.model import Fingerprint, Item, NotCovered
 from backup_lib.stores.postgres.content.expressions import Sums
 from backup_lib.stores.postgres.content.large_objects import large_objects
 from backup_lib.stores.postgres.content.scan import cancelled_with, scan
-from backup_lib.stores.postgres.content.sequences import next_values
+from backup_lib.stores.postgres.content.sequences import next_values, unreadable
 from backup_lib.stores.postgres.content.session import (
     Connect,
     opened,
@@ -20,6 +20,7 @@ from backup_lib.stores.postgres.content.tables import (
     measured,
     parts,
     read_catalogue,
+    refuse_changed,
 )
 from backup_lib.work import Work
 from restoreproof.events import step
@@ -42,14 +43,18 @@ def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fi
     Raises:
         Interrupted: it was asked for.
         Refused: row security hides rows from this role.
-        Unreachable: the server failed, refuses this role, or stood still for too long.
+        Unreachable: the server failed, refuses this role, or stood still for too long; or the
+            snapshot does not see the rows of a table that was changed since.
     """
     with translated("taking the fingerprint"), opened(connect, snapshot) as session:
         with cancelled_with(work, session):
             sequences = next_values(session)
+            unread = unreadable(session)
             standby = bool(session.row("SELECT pg_is_in_recovery()")[0])
             catalogue = read_catalogue(session, standby=standby)
             lock(session, catalogue.tables)
+            if snapshot is not None:
+                refuse_changed(session, catalogue.tables)
             tables = measured(session, catalogue.tables)
         size = sum(table.size for table in tables)
         with step(
@@ -73,15 +78,17 @@ def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fi
             objects = large_objects(session, work)
         items, left_out = _table_items(catalogue, tables, found)
         items += [
-            Item("sequence", name, low=value, high=value) for name, value in sequences.items()
+            Item("sequence", name, low=next_.value, high=next_.value)
+            for name, next_ in sequences.items()
         ]
         if objects is not None:
             items.append(objects)
+    gaps = (*catalogue.not_covered, *left_out, *unread)
     return Fingerprint(
         METHOD,
         "snapshot",
         tuple(sorted(items, key=lambda item: (item.kind, item.name))),
-        tuple(sorted((*catalogue.not_covered, *left_out), key=lambda gap: (gap.kind, gap.name))),
+        tuple(sorted(gaps, key=lambda gap: (gap.kind, gap.name))),
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
-from backup_lib.model import Fingerprint, Item
+from backup_lib.model import Fingerprint, Item, NotCovered
 from backup_lib.stores.postgres.content.session import (
     Connect,
     Session,
@@ -20,12 +21,13 @@ from backup_lib.stores.postgres.content.session import (
 from backup_lib.stores.postgres.content.tables import USER_SCHEMA
 
 _BATCH = 200
+_SET_BACK = "it was set back, or began anew, while the backup was made"
 _SEQUENCES = f"""
-SELECT format('%I.%I', n.nspname, c.relname)::text, s.seqincrement::text
+SELECT format('%I.%I', n.nspname, c.relname)::text, s.seqincrement::text,
+  c.relpersistence = 'p' OR NOT pg_is_in_recovery()
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {USER_SCHEMA} AND c.relpersistence <> 't'
-  AND (c.relpersistence = 'p' OR NOT pg_is_in_recovery())
   AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
       AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -34,15 +36,26 @@ ORDER BY 1
 """
 
 
-def next_values(session: Session) -> dict[str, int]:
+class Next(NamedTuple):
+    """What a sequence would give out next, and what it then moves on by."""
+
+    value: int
+    step: int
+
+
+def next_values(session: Session) -> dict[str, Next]:
     """The next value of every sequence of the database, by name.
 
     Raises:
         Unreachable: no permission on one of them, or the server failed.
     """
-    found: dict[str, int] = {}
+    found: dict[str, Next] = {}
     with translated("reading sequences"):
-        names = [(str(name), int(str(step))) for name, step in session.rows(_SEQUENCES)]
+        names = [
+            (str(name), int(str(step)))
+            for name, step, readable in session.rows(_SEQUENCES)
+            if readable
+        ]
         for at in range(0, len(names), _BATCH):
             batch = names[at : at + _BATCH]
             query = " UNION ALL ".join(
@@ -51,11 +64,29 @@ def next_values(session: Session) -> dict[str, int]:
             )
             for number, last, called in session.rows(query):
                 name, step = batch[int(str(number))]
-                found[printable(name)] = int(str(last)) + (step if called else 0)
+                found[printable(name)] = Next(int(str(last)) + (step if called else 0), step)
     return found
 
 
-def read_sequences(connect: Connect) -> dict[str, int]:
+def unreadable(session: Session) -> tuple[NotCovered, ...]:
+    """The sequences that have no value here.
+
+    Raises:
+        Unreachable: the server failed.
+    """
+    with translated("reading sequences"):
+        return tuple(
+            NotCovered(
+                "sequence",
+                printable(str(name)),
+                "unlogged, and a standby has no value of it: back up from the primary",
+            )
+            for name, _, readable in session.rows(_SEQUENCES)
+            if not readable
+        )
+
+
+def read_sequences(connect: Connect) -> dict[str, Next]:
     """The next value of every sequence, right now: to be called before and after the dump.
 
     Raises:
@@ -65,20 +96,25 @@ def read_sequences(connect: Connect) -> dict[str, int]:
         return next_values(session)
 
 
-def bracketed(fingerprint: Fingerprint, *readings: Mapping[str, int]) -> Fingerprint:
-    """The fingerprint with every sequence between the least and the greatest value read."""
-    items = tuple(
-        _widened(item, [reading[item.name] for reading in readings if item.name in reading])
-        if item.kind == "sequence"
-        else item
-        for item in fingerprint.items
-    )
-    return replace(fingerprint, items=items)
+def bracketed(
+    fingerprint: Fingerprint, before: Mapping[str, Next], after: Mapping[str, Next]
+) -> Fingerprint:
+    """The fingerprint with every sequence between its values before and after the dump.
 
-
-def _widened(item: Item, values: list[int]) -> Item:
-    assert item.low is not None
-    assert item.high is not None
-    return (
-        replace(item, low=min(item.low, *values), high=max(item.high, *values)) if values else item
-    )
+    One that was set back meanwhile, or began anew (``CYCLE``), has been anywhere: it is not proven.
+    """
+    items: list[Item] = []
+    left_out = list(fingerprint.not_covered)
+    for item in fingerprint.items:
+        if item.kind != "sequence":
+            items.append(item)
+            continue
+        assert item.low is not None
+        first, last = before.get(item.name), after.get(item.name)
+        values = [first.value if first else item.low, item.low, last.value if last else item.low]
+        step = (last or first or Next(item.low, 1)).step
+        if values != sorted(values, reverse=step < 0):
+            left_out.append(NotCovered(item.kind, item.name, _SET_BACK))
+        else:
+            items.append(replace(item, low=min(values), high=max(values)))
+    return replace(fingerprint, items=tuple(items), not_covered=tuple(left_out))

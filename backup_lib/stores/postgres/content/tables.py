@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from backup_lib.model import NotCovered
 from backup_lib.stores.postgres.content.session import Session, printable
+from restoreproof.errors import Unreachable
 
 _CHUNK = 64 << 20
 
@@ -148,7 +149,8 @@ def _left_out(  # one rule of pg_dump a line
             return None
         return "extension table", f"its rows belong to the extension {extension}, not to the dump"
     if persistence == "u" and standby:
-        return "unlogged table", "a standby has no rows of it: back up from the primary"
+        # of the kind that it has in the copy, where it is an empty table
+        return "table", "unlogged, and a standby has no rows of it: back up from the primary"
     return None
 
 
@@ -166,6 +168,32 @@ def measured(session: Session, tables: tuple[Table, ...]) -> list[Table]:
         replace(table, size=sizes[table.oid][0], blocks=sizes[table.oid][1]) for table in tables
     )
     return sorted(known, key=lambda table: -table.size)
+
+
+_CHANGED = """
+SELECT t.name FROM unnest(%s::int8[], %s::text[]) t (oid, name) JOIN pg_class c ON c.oid = t.oid
+WHERE c.relfilenode <> pg_relation_filenode(c.oid) OR to_regclass(t.name) IS DISTINCT FROM c.oid
+"""
+
+
+def refuse_changed(session: Session, tables: tuple[Table, ...]) -> None:
+    """Check that the snapshot sees the rows of these tables. Lock them before that.
+
+    A table that was emptied, rewritten or exchanged for another since looks empty in an older
+    snapshot, to the dump as well as to us, though it never was: their agreement would prove
+    nothing. The catalogue as the snapshot sees it is compared with what is there now.
+
+    Raises:
+        Unreachable: one of them was changed that way.
+    """
+    parameters = ([table.oid for table in tables], [table.name for table in tables])
+    changed = [printable(str(name)) for (name,) in session.rows(_CHANGED, parameters)]
+    if changed:
+        raise Unreachable(
+            f"{', '.join(changed[:5])} was emptied, rewritten or exchanged (TRUNCATE, ALTER TABLE, "
+            "VACUUM FULL …) just after the backup's snapshot, which does not see its rows",
+            hint="nothing was stored; run it again, when no such statement is at work",
+        )
 
 
 def lock(session: Session, tables: tuple[Table, ...], *, batch: int = 100) -> None:
