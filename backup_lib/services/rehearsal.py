@@ -118,10 +118,10 @@ class Rehearser:
         )
 
     def _attempt(self, recipe: ServerRecipe) -> Rehearsal:
-        with self.sandbox.start(recipe, self.work) as server:
-            begun = self.work.clock.monotonic()
+        with self.work.own_scratch() as work, self.sandbox.start(recipe, work) as server:
+            begun = work.clock.monotonic()
             try:
-                restored = self._restore(server)
+                restored = self._restore(server, work)
             except JudgedBad as bad:
                 return self._without(_result(Rung.RESTORE, bad))
             reason = f"restored into {server.facts.product} {server.facts.version}"
@@ -138,15 +138,15 @@ class Rehearser:
                 results.append(self._timed(self._assertions(restored.target), begun))
             return Rehearsal(tuple(results), comparison)
 
-    def _restore(self, server: RunningServer) -> Restored:
+    def _restore(self, server: RunningServer, work: Work) -> Restored:
         with step(
-            self.work.emit,
+            work.emit,
             f"{self._record.name}:restore",
             f"Restoring {self._record.name} into {server.facts.product} {server.facts.version}",
-            monotonic=self.work.clock.monotonic,
+            monotonic=work.clock.monotonic,
         ):
             return self.restorer.restore(
-                self.source, server.target, RestoreOptions(globals=True), self.work
+                self.source, server.target, RestoreOptions(globals=True), work
             )
 
     def _content(self, target: Target) -> tuple[RungResult, Comparison | None]:

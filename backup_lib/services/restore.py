@@ -88,7 +88,10 @@ def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutco
             hint=f"name a {record.kind} store with --into",
         )
     _guard(request, restorer.place(target, request.options))
-    with hold(site.lock_path(f"restore-{into}"), owner=f"backup.restore into {into}"):
+    with (
+        hold(site.lock_path(f"restore-{into}"), owner=f"backup.restore into {into}"),
+        work.own_scratch() as work,
+    ):
         read_every_byte(plan.destination, chosen, record, work)
         restored = _restore(restorer, plan.destination, chosen, record, target, request, work)
         content, comparison = _prove(restorer, record, restored.target, request, work)
