@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.harness.skips",
     "tests.harness.postgres",
     "tests.harness.site",
+    "tests.harness.fault_site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
     "tests.harness.valkey",
