@@ -30,6 +30,7 @@ class StoreRig:
         content: everything that is in the store, comparable.
         remains: sessions, locks, copies that a run has on the server at this moment.
         grow: put about so many bytes more into it.
+        alter: change the content, so that it is not that of a backup; each time in the same way.
         restorer: the program that restores, likewise.
     """
 
@@ -42,6 +43,7 @@ class StoreRig:
     content: Callable[[], object]
     remains: Callable[[], list[str]]
     grow: Callable[[int], None]
+    alter: Callable[[], None]
     restorer: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
 
@@ -92,6 +94,10 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
                 (max(1, size >> 20),),
             )
 
+    def alter() -> None:
+        with server.connect(name) as connection:
+            connection.execute("update orders set item = 'altered ' || id")
+
     return StoreRig(
         kind="postgres",
         section='dsn = { file = "orders.dsn" }',
@@ -102,6 +108,7 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
         content=content,
         remains=remains,
         grow=grow,
+        alter=alter,
         restorer="pg_restore",
         target={"database": name},
     )
