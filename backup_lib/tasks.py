@@ -41,19 +41,18 @@ def _on_site(
     set_name: str | None = None,
 ) -> T:
     """Call a service on the configured site, or on one made of a destination and a key alone."""
-    import tempfile
-
     from backup_lib.services.bare import open_bare
     from backup_lib.services.site import Site
     from restoreproof.errors import UsageError
+    from restoreproof.scratch import scratch_folder
 
     work = _work(run)
     if folder is None:
         return call(Site.open(Path(config) if config else None), work)
     if key is None:
         raise UsageError("--from needs --trusted", hint="name the public key that is trusted")
-    with tempfile.TemporaryDirectory(prefix="restoreproof-") as state:
-        return call(open_bare(Path(folder), key, Path(state), set_name=set_name), work)
+    with scratch_folder() as state:
+        return call(open_bare(Path(folder), key, state, set_name=set_name), work)
 
 
 def _rung(depth: str) -> Rung:

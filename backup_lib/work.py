@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from restoreproof.clock import SYSTEM_CLOCK, Clock
 from restoreproof.events import Listener, silent
 from restoreproof.process import Cancellation
+from restoreproof.scratch import scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,13 @@ class Work:
     stall_timeout: float = 600.0
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     scratch: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+
+    @contextmanager
+    def own_scratch(self) -> Iterator[Work]:
+        """The same with a scratch folder of its own, which the next run sweeps if we are killed.
+
+        Raises:
+            NoSpace, Unreachable: it cannot be made.
+        """
+        with scratch_folder(self.scratch) as folder:
+            yield replace(self, scratch=folder)

@@ -21,7 +21,7 @@ from restoreproof.errors import NoSpace, Refused, RestoreproofError, Unreachable
 from restoreproof.quantities import readable_size
 
 PART_SUFFIX = ".part"
-"""Temporary files are named ``.<random>.part``: hidden, and known by this end to whoever sweeps."""
+"""Temporary files are named ``.….part``: hidden, and known by this end to whoever sweeps."""
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -35,7 +35,12 @@ _AT_FDCWD = -100
 
 @contextmanager
 def durable_file(
-    path: Path, mode: int = 0o600, *, exclusive: bool = False, expected: int | None = None
+    path: Path,
+    mode: int = 0o600,
+    *,
+    exclusive: bool = False,
+    expected: int | None = None,
+    alone: bool = False,
 ) -> Iterator[BinaryIO]:
     """A file to write to, that appears under ``path`` when the block ends well, else never.
 
@@ -47,6 +52,8 @@ def durable_file(
         mode: permissions, whatever the umask.
         exclusive: refuse to replace a file that is there already.
         expected: size in bytes, where it is known beforehand, for the hint on a full disk.
+        alone: nobody else writes this file at the same time, so that a temporary file which a
+            killed writer left can be told, and goes.
 
     Raises:
         NoSpace: disk, quota or file size limit; also when another file of the block hit it.
@@ -54,8 +61,11 @@ def durable_file(
         Unreachable: the folder is missing, not writable, or the device fails.
         OSError: only what the block itself raises about anything but space.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}{PART_SUFFIX}")
+    name = path.name if alone else secrets.token_hex(8)
+    temporary = path.with_name(f".{name}{PART_SUFFIX}")
     with _translated(path.parent, expected, None):
+        if alone:
+            temporary.unlink(missing_ok=True)
         file = _open(temporary, mode)
     try:
         with _space_errors(path.parent, expected, file):
@@ -73,9 +83,11 @@ def durable_file(
         _abandon(file, temporary)
 
 
-def write_bytes(path: Path, data: bytes, mode: int = 0o600, *, exclusive: bool = False) -> None:
+def write_bytes(
+    path: Path, data: bytes, mode: int = 0o600, *, exclusive: bool = False, alone: bool = False
+) -> None:
     """Write a whole file durably; see :func:`durable_file`."""
-    with durable_file(path, mode, exclusive=exclusive, expected=len(data)) as file:
+    with durable_file(path, mode, exclusive=exclusive, expected=len(data), alone=alone) as file:
         file.write(data)
 
 

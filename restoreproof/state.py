@@ -71,7 +71,7 @@ class StateFile:
             yield data
             document = {"format": self._format, "data": data}
             text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
-            atomic.write_bytes(self._path, text.encode() + b"\n")
+            atomic.write_bytes(self._path, text.encode() + b"\n", alone=True)
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.harness.postgres",
     "tests.harness.site",
     "tests.harness.plain_backups",
+    "tests.harness.fault_site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
     "tests.harness.valkey",

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from backup_lib.model import ServerFacts, Target
 from backup_lib.work import Work
+from restoreproof.errors import Inconclusive
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+
+class ServerDied(Inconclusive):
+    """A disposable server ended while it was needed; another one may do."""
 
 
 class ServerRecipe(Protocol):

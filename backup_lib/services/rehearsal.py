@@ -18,7 +18,7 @@ from backup_lib.model import (
     StoreRecord,
     Target,
 )
-from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerRecipe
+from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerDied, ServerRecipe
 from backup_lib.services.judgement import rungs_asked
 from backup_lib.stores.base import ArtifactSource, Restored, RestoreOptions, Restorer
 from backup_lib.work import Work
@@ -92,7 +92,7 @@ class Rehearser:
                 return self._attempt(recipe)
             except Interrupted:
                 raise
-            except Unreachable as broken:
+            except (Unreachable, ServerDied) as broken:
                 if attempt == ATTEMPTS:
                     return self._without(_result(Rung.RESTORE, broken))
                 self.work.emit(
@@ -118,35 +118,38 @@ class Rehearser:
         )
 
     def _attempt(self, recipe: ServerRecipe) -> Rehearsal:
-        with self.sandbox.start(recipe, self.work) as server:
-            begun = self.work.clock.monotonic()
-            try:
-                restored = self._restore(server)
-            except JudgedBad as bad:
-                return self._without(_result(Rung.RESTORE, bad))
-            reason = f"restored into {server.facts.product} {server.facts.version}"
-            if restored.tolerated:
-                reason += f"; {len(restored.tolerated)} errors on the published allow-list"
-            results = [self._timed(RungResult(Rung.RESTORE, Verdict.PASSED, reason), begun)]
-            comparison = None
-            if Rung.CONTENT in self.rungs():
-                begun = self.work.clock.monotonic()
-                content, comparison = self._content(restored.target)
-                results.append(self._timed(content, begun))
-            if Rung.ASSERTIONS in self.rungs():
-                begun = self.work.clock.monotonic()
-                results.append(self._timed(self._assertions(restored.target), begun))
-            return Rehearsal(tuple(results), comparison)
+        results: list[RungResult] = []
+        comparison = None
+        try:
+            with self.work.own_scratch() as work, self.sandbox.start(recipe, work) as server:
+                begun = work.clock.monotonic()
+                restored = self._restore(server, work)
+                reason = f"restored into {server.facts.product} {server.facts.version}"
+                if restored.tolerated:
+                    reason += f"; {len(restored.tolerated)} errors on the published allow-list"
+                results.append(self._timed(RungResult(Rung.RESTORE, Verdict.PASSED, reason), begun))
+                if Rung.CONTENT in self.rungs():
+                    begun = work.clock.monotonic()
+                    content, comparison = self._content(restored.target)
+                    results.append(self._timed(content, begun))
+                if Rung.ASSERTIONS in self.rungs():
+                    begun = work.clock.monotonic()
+                    results.append(self._timed(self._assertions(restored.target), begun))
+        except JudgedBad as bad:
+            # not before the sandbox had its say: an error of a server that died is no evidence
+            stopped = self._without(_result(self.rungs()[len(results)], bad))
+            return Rehearsal((*results, *stopped.rungs), comparison)
+        return Rehearsal(tuple(results), comparison)
 
-    def _restore(self, server: RunningServer) -> Restored:
+    def _restore(self, server: RunningServer, work: Work) -> Restored:
         with step(
-            self.work.emit,
+            work.emit,
             f"{self._record.name}:restore",
             f"Restoring {self._record.name} into {server.facts.product} {server.facts.version}",
-            monotonic=self.work.clock.monotonic,
+            monotonic=work.clock.monotonic,
         ):
             return self.restorer.restore(
-                self.source, server.target, RestoreOptions(globals=True), self.work
+                self.source, server.target, RestoreOptions(globals=True), work
             )
 
     def _content(self, target: Target) -> tuple[RungResult, Comparison | None]:

@@ -93,7 +93,10 @@ def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutco
         )
     place = restorer.place(target, request.options)
     _guard(request, place)
-    with hold(site.lock_path(f"restore-{into}"), owner=f"backup.restore into {into}"):
+    with (
+        hold(site.lock_path(f"restore-{into}"), owner=f"backup.restore into {into}"),
+        work.own_scratch() as work,
+    ):
         read_every_byte(plan.destination, chosen, record, work)
         restored = _restore(restorer, plan.destination, chosen, record, target, request, work)
         not_compared = _not_compared(record, request)

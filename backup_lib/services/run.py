@@ -54,7 +54,10 @@ def run_backup(site: Site, set_name: str, work: Work) -> BackupRun:
     plan = site.plan(set_name)
     key = site.signing_key()
     begun = work.clock.monotonic()
-    with hold(site.lock_path(f"run-{plan.name}"), owner=f"backup.run {plan.name}"):
+    with (
+        hold(site.lock_path(f"run-{plan.name}"), owner=f"backup.run {plan.name}"),
+        work.own_scratch() as work,
+    ):
         swept = plan.destination.sweep()
         if swept:
             work.emit(Warned(f"removed what {len(swept)} interrupted runs left behind", "", swept))

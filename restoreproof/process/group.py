@@ -3,8 +3,9 @@
 The leader is watched with ``waitid(WNOWAIT)`` and reaped last: while it is an unreaped zombie, its
 process group id cannot be given to anybody else, so that signals never hit strangers.
 Beyond the process group, members are found in ``/proc`` where there is one: by session, and by
-descent as long as the leader lives. A process that made its own session *and* lost its parent
-before it was seen escapes.
+descent as long as the leader lives. They are stopped before they are killed, so that none of them
+starts another one meanwhile. A process that made its own session *and* lost its parent before it
+was seen escapes.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Group:
         """Kill whatever is left of the group, at once, and reap the leader."""
         if self._reaped:
             return self._leader.returncode
-        known = (known or set()) | procfs.members_of(self.pid, known or set())
+        known = procfs.freeze(self.pid, known or set())
         self.signal(signals.SIGKILL)
         procfs.kill(known)
         code = self._reap()

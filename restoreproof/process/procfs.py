@@ -107,8 +107,30 @@ def living(known: Iterable[Identity]) -> set[Identity]:
     return {s.identity for s in found if s and s.alive} & set(known)
 
 
+def freeze(leader: int, known: AbstractSet[Identity] = frozenset()) -> set[Identity]:
+    """Stop the processes of :func:`members_of`, and what they start until they are stopped.
+
+    A process with SIGSTOP pending cannot fork any more: what it had forked before is found by the
+    next look. So none is left out, unless it was told to go on by somebody else.
+
+    Returns:
+        ``known`` and all that were found.
+    """
+    found = set(known)
+    stopped: set[Identity] = set()
+    while more := members_of(leader, found) - stopped:
+        _send(more, signal.SIGSTOP)
+        stopped |= more
+        found |= more
+    return found
+
+
 def kill(known: Iterable[Identity]) -> None:
     """Send SIGKILL to those which still live."""
-    for pid, _started in living(known):
+    _send(living(known), signal.SIGKILL)
+
+
+def _send(those: Iterable[Identity], number: int) -> None:
+    for pid, _started in those:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)

@@ -38,6 +38,11 @@ ALLOWED: tuple[AllowedSkip, ...] = (
         "a small disk is mounted, which some containers forbid; the limit on file size, at many "
         "offsets, is tested everywhere",
     ),
+    AllowedSkip(
+        "tests/faults/test_disk_full.py::*",
+        "small disks are mounted, which some containers forbid; the limit on file size, at many "
+        "offsets, is tested everywhere",
+    ),
 )
 
 

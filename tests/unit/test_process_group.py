@@ -48,10 +48,15 @@ def test_a_grandchild_in_a_session_of_its_own_ends_too() -> None:
     cancelled_when_it_speaks("setsid sh -c 'trap \"\" TERM; echo go; sleep 100' & wait")
 
 
-@pytest.mark.faults  # a process forked between the last look and the kill still escapes
 def test_what_such_a_grandchild_starts_after_the_leader_ended_ends_too() -> None:
     late = 'trap "" TERM; echo go; sleep 0.3; sleep 100 & sleep 100'
     cancelled_when_it_speaks(f"setsid sh -c '{late}' & wait")
+
+
+def test_what_forks_without_end_is_caught_whole() -> None:
+    # each of the chain lives for a moment only, so that there is always one being born
+    chain = 'trap "" TERM; echo go; while :; do sh -c ":" & sh -c "sleep 100" & sleep 0.01; done'
+    cancelled_when_it_speaks(f"setsid sh -c '{chain}' & wait")
 
 
 def test_what_an_ended_child_left_running_is_killed() -> None:

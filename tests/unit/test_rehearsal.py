@@ -24,7 +24,7 @@ from backup_lib.model import (
     StoreRecord,
     Target,
 )
-from backup_lib.sandboxes.base import RunningServer, ServerRecipe
+from backup_lib.sandboxes.base import RunningServer, ServerDied, ServerRecipe
 from backup_lib.services.rehearsal import ATTEMPTS, Rehearser
 from backup_lib.stores.base import AssertionResult, Restored, RestoreOptions
 from backup_lib.work import Work
@@ -187,6 +187,7 @@ def test_a_broken_connection_is_tried_again_and_then_passes() -> None:
     ("fault", "attempts"),
     [
         (lambda: Unreachable("the server went away"), ATTEMPTS),
+        (lambda: ServerDied("the disposable server ended with status -9"), ATTEMPTS),
         (lambda: NoSpace("no room to stage"), 1),
         (lambda: Inconclusive("an unknown layout"), 1),
     ],

@@ -92,3 +92,11 @@ def test_updates_of_many_processes_are_all_kept(tmp_path: Path) -> None:
     ]
     assert [child.wait() for child in children] == [0] * 4
     assert StateFile(path).read() == {"n": 80}
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_update(tmp_path: Path) -> None:
+    left = tmp_path / ".memory.json.part"
+    left.write_text("half")
+    with StateFile(tmp_path / "memory.json").update() as data:
+        data["seen"] = 1
+    assert [path.name for path in tmp_path.iterdir()] == ["memory.json"]

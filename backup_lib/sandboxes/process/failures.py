@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from backup_lib.sandboxes.base import ServerDied
 from backup_lib.sandboxes.process.budget import Budget
 from restoreproof.errors import Inconclusive, JudgedBad, NoSpace, RestoreproofError, Unreachable
 from restoreproof.process import Child
@@ -15,10 +16,6 @@ _DISK_FULL = os.strerror(errno.ENOSPC)
 
 class NotStarted(Inconclusive):
     """A disposable server did not start."""
-
-
-class ServerDied(Inconclusive):
-    """A disposable server ended while it was needed."""
 
 
 def not_started(kind: str, what: str, log: str) -> RestoreproofError:

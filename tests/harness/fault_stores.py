@@ -1,0 +1,119 @@
+"""For every kind of store, one with a little data in it, and what to injure: for the fault suites.
+
+A kind is one more entry in :data:`RIGS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.harness.postgres import PostgresServer
+
+MakePostgres = Callable[[], PostgresServer]
+
+
+@dataclass(frozen=True)
+class StoreRig:
+    """A store of a running server.
+
+    Attributes:
+        kind: of the store.
+        section: lines of its table in the configuration.
+        files: name and content of files beside the configuration that ``section`` refers to.
+        dumper: the program that makes the dump, as ``/proc/PID/comm`` names it.
+        server: id of the server's first process.
+        data: the folder of that server, by which its processes are known.
+        content: everything that is in the store, comparable.
+        remains: sessions, locks, copies that a run has on the server at this moment.
+        grow: put about so many bytes more into it.
+        alter: change the content, so that it is not that of a backup; each time in the same way.
+        restorer: the program that restores, likewise.
+    """
+
+    kind: str
+    section: str
+    files: Mapping[str, str]
+    dumper: str
+    server: int
+    data: Path
+    content: Callable[[], object]
+    remains: Callable[[], list[str]]
+    grow: Callable[[int], None]
+    alter: Callable[[], None]
+    restorer: str = ""
+    target: Mapping[str, str] = field(default_factory=dict)
+
+
+def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
+    """A new database ``orders`` with a table of that name, a view, an index and a sequence."""
+    dsn = server.create_database()
+    name = str(conninfo_to_dict(dsn)["dbname"])
+    with server.connect(name) as connection:
+        connection.execute(
+            "create table orders (id bigserial primary key, item text not null, price numeric)"
+        )
+        connection.execute(
+            "insert into orders (item, price)"
+            " select 'item ' || n, n / 7.0 from generate_series(1, %s) n",
+            (rows,),
+        )
+        connection.execute("create view dear as select * from orders where price > 10")
+
+    def content() -> object:
+        with server.connect(name) as connection:
+            return connection.execute(
+                "select count(*), md5(string_agg(orders::text, '|' order by id)) from orders"
+            ).fetchone()
+
+    def remains() -> list[str]:
+        with server.connect() as connection:
+            found = connection.execute(
+                "select 'session ' || application_name || ': ' || coalesce(query, '')"
+                " from pg_stat_activity where application_name like 'restoreproof%%'"
+                " union all select 'prepared ' || gid from pg_prepared_xacts"
+                " union all select 'slot ' || slot_name from pg_replication_slots"
+                " union all select 'database ' || datname from pg_database"
+                " where datname like %s and datname <> %s"
+                " or datname like '%%restoreproof%%'",
+                (f"%{name}%", name),
+            ).fetchall()
+        return [text for (text,) in found]
+
+    def grow(size: int) -> None:
+        with server.connect(name) as connection:
+            connection.execute("create table if not exists bulk (id bigserial, data bytea)")
+            # 1 MiB a piece that does not compress
+            connection.execute(
+                "insert into bulk (data) select (select string_agg(sha256((n * 32768 + k)"
+                "::text::bytea), '') from generate_series(1, 32768) k)"
+                " from generate_series(1, %s) n",
+                (max(1, size >> 20),),
+            )
+
+    def alter() -> None:
+        with server.connect(name) as connection:
+            connection.execute("update orders set item = 'altered ' || id")
+
+    return StoreRig(
+        kind="postgres",
+        section='dsn = { file = "orders.dsn" }',
+        files={"orders.dsn": dsn},
+        dumper="pg_dump",
+        server=server.pid,
+        data=server.home,
+        content=content,
+        remains=remains,
+        grow=grow,
+        alter=alter,
+        restorer="pg_restore",
+        target={"database": name},
+    )
+
+
+RIGS: Mapping[str, Callable[[MakePostgres], StoreRig]] = {
+    "postgres": lambda make: postgres_rig(make()),
+}
