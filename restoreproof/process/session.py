@@ -24,7 +24,7 @@ Consumer: TypeAlias = Callable[[memoryview], object]
 _TICK = 0.1
 _WORTHWHILE = CHUNK // 4
 _GATHER = 0.002
-"""Seconds that a pipe with less in it than is worthwhile is left alone, to be read in few pieces."""
+"""Seconds that a pipe which gave less is left alone: to read few pieces costs much less time."""
 _LINGER = 1.0
 """Seconds of silence after which pipes that orphans of an ended child hold open are given up."""
 _SOURCE_PATIENCE = 30.0
