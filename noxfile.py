@@ -200,6 +200,12 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The product beside what it is measured against; ``-- --write`` puts it into the docs."""
+    tool(session, "python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
 def servers(session: nox.Session) -> None:
     """Tests against servers that do not come out of wheels; .ci/setup installs them."""
     pytest(session, "-m", "servers", *(() if in_ci() else ("-rs",)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,12 +16,15 @@ from backup_lib.destinations.base import Destination, SetRef
 from backup_lib.format.blocks import Blocks
 from backup_lib.format.integrity import BLOCK, HashedReader, open_stored
 from backup_lib.model import Artifact, StoreRecord
+from restoreproof.ahead import read_ahead
 from restoreproof.atomic import space_error
 from restoreproof.errors import InternalError, NoSpace, Unreachable
 from restoreproof.process import Cancellation
 
 MAX_WINDOW = 8 << 20
 """Bytes; the largest window that zstd levels up to 19 write. More is refused: it costs memory."""
+
+_BLOCKS_AHEAD = 4
 
 
 class StoredArtifactSource:
@@ -64,10 +67,12 @@ class StoredArtifactSource:
         reader that takes as many bytes as it expects cannot miss the judgement.
         """
         artifact = self._artifact(role)
-        with open_stored(self._destination, self._ref, artifact) as stored:
-            stream = Blocks(_last_one_held_back(self._plain_blocks(stored, artifact)))
-            with io.BufferedReader(stream, BLOCK) as reader:
-                yield reader
+        with (
+            open_stored(self._destination, self._ref, artifact) as stored,
+            _closed(self._plain_blocks(stored, artifact)) as blocks,
+            io.BufferedReader(Blocks(_last_one_held_back(blocks)), BLOCK) as reader,
+        ):
+            yield reader
 
     def stage(self, role: str, folder: Path) -> Path:
         """The plain bytes as a new file in ``folder``, mode 0600, handed out when judged good.
@@ -94,8 +99,9 @@ class StoredArtifactSource:
             with (
                 open(descriptor, "wb", buffering=0) as file,  # noqa: PTH123 - an open descriptor
                 open_stored(self._destination, self._ref, artifact) as stored,
+                read_ahead(self._plain_blocks(stored, artifact), _BLOCKS_AHEAD) as blocks,
             ):
-                for block in self._plain_blocks(stored, artifact):
+                for block in blocks:
                     _write(file, block, folder)
         except BaseException:
             with suppress(OSError):
@@ -103,35 +109,66 @@ class StoredArtifactSource:
             raise
         return path
 
-    def _plain_blocks(self, stored: HashedReader, artifact: Artifact) -> Iterator[bytes]:
+    def _plain_blocks(
+        self, stored: HashedReader, artifact: Artifact
+    ) -> Generator[bytes, None, None]:
         """Plain blocks; ends without an error only when the whole artifact is good."""
         plain_size = 0
-        for block in _decompressed(stored, artifact):
-            self._cancel.check()
-            plain_size += len(block)
-            if plain_size > artifact.plain_size:
-                raise stored.bad(f"unpacks to more than its {artifact.plain_size} bytes")
-            yield block
+        with read_ahead(_stored_blocks(stored), _BLOCKS_AHEAD) as ahead:
+            for block in _decompressed(ahead, stored, artifact):
+                self._cancel.check()
+                plain_size += len(block)
+                if plain_size > artifact.plain_size:
+                    raise stored.bad(f"unpacks to more than its {artifact.plain_size} bytes")
+                yield block
+            for _ in ahead:
+                pass  # what follows the compressed data counts for the digest
         stored.check()
         if plain_size != artifact.plain_size:
             raise stored.bad(f"unpacks to {plain_size} bytes instead of {artifact.plain_size}")
 
 
-def _decompressed(stored: HashedReader, artifact: Artifact) -> Iterator[bytes]:
+def _stored_blocks(stored: HashedReader) -> Iterator[bytes]:
+    while block := stored.read(BLOCK):
+        yield block
+
+
+def _decompressed(
+    ahead: Iterator[bytes], stored: HashedReader, artifact: Artifact
+) -> Iterator[bytes]:
     if not artifact.compression:
-        while block := stored.read(BLOCK):
-            yield block
+        yield from ahead
         return
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
     try:
         # at most a block at a time: what unpacks to more is stopped by its size
-        # (it asks its source for nothing but read)
-        source = cast("BinaryIO", stored)
+        # (it asks its source for nothing but read, and takes what it gets)
+        source = cast("BinaryIO", _Reader(ahead))
         with decompressor.stream_reader(source, read_size=BLOCK, closefd=False) as plain:
             while block := plain.read(BLOCK):
                 yield block
     except zstandard.ZstdError as error:
         raise stored.bad(f"cannot be unpacked: {error}") from None
+
+
+class _Reader:
+    """Blocks by a ``read`` method."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+
+    def read(self, _size: int) -> bytes:
+        return next(self._blocks, b"")
+
+
+@contextmanager
+def _closed(blocks: Generator[bytes, None, None]) -> Iterator[Iterator[bytes]]:
+    """Nothing is read ahead any more when the block ends."""
+    try:
+        yield blocks
+    finally:
+        with suppress(ValueError):  # a thread that was given up is still in it
+            blocks.close()
 
 
 def _last_one_held_back(blocks: Iterator[bytes]) -> Iterator[bytes]:

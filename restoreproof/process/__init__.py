@@ -3,6 +3,7 @@
 - :func:`run`: to the end, with data on stdin and stdout.
 - :func:`start`: a server that runs until it is stopped.
 - :func:`output`: a short command whose output is wanted.
+- :class:`Inlet`: a child's stdin that another thread writes to.
 - :class:`Cancellation` and :func:`cancel_on_signals`: the request to stop.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from restoreproof.process.cancellation import Cancellation
 from restoreproof.process.environment import clean_env
 from restoreproof.process.errors import ChildFailed, ChildStalled, ProgramMissing
+from restoreproof.process.inlet import Inlet
 from restoreproof.process.runner import run
 from restoreproof.process.server import Child, start
 from restoreproof.process.session import Consumer, Finished
@@ -21,6 +23,7 @@ __all__ = [
     "run",
     "Finished",
     "Consumer",
+    "Inlet",
     "start",
     "Child",
     "output",

@@ -10,6 +10,7 @@ from pathlib import Path
 from restoreproof.process.cancellation import Cancellation
 from restoreproof.process.errors import ChildFailed
 from restoreproof.process.feeder import Source
+from restoreproof.process.inlet import Inlet
 from restoreproof.process.session import Consumer, Finished, Session
 from restoreproof.process.spawn import Command, spawn
 
@@ -18,7 +19,7 @@ def run(
     argv: Sequence[str],
     *,
     env: Mapping[str, str],
-    stdin: Source | None = None,
+    stdin: Source | Inlet | None = None,
     stdout: Consumer | None = None,
     stall_timeout: float = 600.0,
     cancel: Cancellation | None = None,
@@ -39,7 +40,8 @@ def run(
         argv: program and arguments; no shell. The program is looked for on the PATH of ``env``.
         env: the *whole* environment; start from :func:`clean_env`.
         stdin: bytes-like pieces, or a binary file, written by a thread of its own. A generator
-            is closed in that thread. Without it stdin is empty.
+            is closed in that thread. Or an :class:`Inlet` that another thread writes to; its
+            bytes are not counted. Without it stdin is empty.
         stdout: called in this thread with each piece, up to 1 MiB. The view is valid during the
             call only, its memory is used again. Without it stdout is thrown away.
         stall_timeout: seconds without progress after which the child is ended. Progress is a
@@ -66,16 +68,23 @@ def run(
     command = Command(argv, env, cwd, user, pass_fds, title)
     cancel = cancel or Cancellation()
     cancel.check()
+    inlet, source = (stdin, None) if isinstance(stdin, Inlet) else (None, stdin)
+    if inlet is not None:
+        progress = progress or inlet.pulse
     with selectors.DefaultSelector() as selector:
-        child = spawn(
-            command,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.DEVNULL if stdout is None else subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        try:
+            child = spawn(
+                command,
+                stdin=_descriptor(inlet, source),
+                stdout=subprocess.DEVNULL if stdout is None else subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        finally:
+            if inlet is not None:
+                inlet.handed_over()
         session = Session(child, command.program, selector, stdout, cancel)
         try:
-            session.open(stdin, stall_timeout, progress)
+            session.open(source, stall_timeout, progress)
             finished, source_error = session.to_the_end()
         finally:
             session.close()
@@ -84,3 +93,9 @@ def run(
     if source_error is not None:
         raise source_error
     return finished
+
+
+def _descriptor(inlet: Inlet | None, source: Source | None) -> int:
+    if inlet is not None:
+        return inlet.outlet
+    return subprocess.DEVNULL if source is None else subprocess.PIPE

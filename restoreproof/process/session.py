@@ -22,6 +22,9 @@ from restoreproof.process.stall import StallClock
 Consumer: TypeAlias = Callable[[memoryview], object]
 
 _TICK = 0.1
+_WORTHWHILE = CHUNK // 4
+_GATHER = 0.002
+"""Seconds that a pipe which gave less is left alone: to read few pieces costs much less time."""
 _LINGER = 1.0
 """Seconds of silence after which pipes that orphans of an ended child hold open are given up."""
 _SOURCE_PATIENCE = 30.0
@@ -180,6 +183,8 @@ class Session:
             # Released afterwards: keeping it raises an error instead of showing other data.
             with memoryview(self._buffer) as whole, whole[:count].toreadonly() as part:
                 self._consumer(part)
+            if count < _WORTHWHILE:
+                time.sleep(_GATHER)
         return True
 
     def _take_errors(self, pipe: IO[bytes]) -> bool:

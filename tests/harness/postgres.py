@@ -74,6 +74,7 @@ class PostgresServer:
         password: str | None = None,
         initdb: tuple[str, ...] = (),
         encryption: str = "scram-sha-256",
+        base: Mapping[str, str] = THROW_AWAY,
     ) -> None:
         self.home = home
         self.data = home / "data"
@@ -88,7 +89,7 @@ class PostgresServer:
         self.host = "127.0.0.1" if tcp else str(home)
         self.port = _free_port() if tcp else 5432
         self._settings = {
-            **THROW_AWAY,
+            **base,
             "listen_addresses": "127.0.0.1" if tcp else "",
             "unix_socket_directories": str(home),
             "password_encryption": encryption,

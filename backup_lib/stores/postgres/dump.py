@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -19,7 +18,7 @@ from backup_lib.stores.postgres.programs import Programs
 from backup_lib.work import Work
 from restoreproof.errors import Unreachable
 from restoreproof.events import Step, step
-from restoreproof.process import Cancellation, ChildFailed, clean_env, run
+from restoreproof.process import Cancellation, ChildFailed, Inlet, clean_env, run
 from restoreproof.together import together
 
 DATABASE_ROLE = "database"
@@ -28,8 +27,6 @@ DIRECTORY_NAME = "database.tar"
 CUSTOM_TYPE = "application/vnd.postgresql.dump"
 DIRECTORY_TYPE = "application/x-tar"
 
-_PIECES_IN_FLIGHT = 8
-_TICK = 0.2
 _HEAD_ROOM = 1.1
 
 
@@ -82,20 +79,23 @@ def dump_custom(job: DumpJob, sink: ArtifactSink, work: Work, cancel: Cancellati
         Unreachable: pg_dump failed, or its output is no whole archive.
         Interrupted: ``cancel`` was requested.
     """
-    check = _WholeArchive(job.programs, work.stall_timeout)
     with (
         step(work.emit, "dump", "dumping the database", monotonic=work.clock.monotonic) as telling,
         sink.open(CUSTOM_NAME, role=DATABASE_ROLE, media_type=CUSTOM_TYPE) as writer,
+        Inlet() as inlet,
     ):
 
         def dump(stop: Cancellation) -> None:
             with access(job.target, application=job.application) as way:
                 argv = [*job.argv(way.conninfo), "--format=custom"]
-                consumer = _tee(writer, check, telling, stop)
+                consumer = _tee(writer, inlet, telling, stop)
                 _run(argv, way, job, work, stop, consumer=consumer)
-            check.put(None, stop)
+            inlet.end()
 
-        together(cancel, {"pg_dump": dump, "pg_restore": check.read})
+        def check(stop: Cancellation) -> None:
+            _check_whole(job.programs, work.stall_timeout, stop, stream=inlet)
+
+        together(cancel, {"pg_dump": dump, "pg_restore": check})
 
 
 def dump_directory(job: DumpJob, sink: ArtifactSink, work: Work, cancel: Cancellation) -> None:
@@ -155,13 +155,13 @@ def _run(
 
 
 def _tee(
-    writer: ArtifactWriter, check: _WholeArchive, telling: Step, cancel: Cancellation
+    writer: ArtifactWriter, inlet: Inlet, telling: Step, cancel: Cancellation
 ) -> Callable[[memoryview], None]:
     done = 0
 
     def consume(piece: memoryview) -> None:
         nonlocal done
-        check.put(bytes(piece), cancel)
+        inlet.write(piece, cancel)
         writer.write(piece)
         done += len(piece)
         telling.progress(done)
@@ -169,52 +169,12 @@ def _tee(
     return consume
 
 
-class _WholeArchive:
-    """Takes the bytes of an archive, and has pg_restore read them to the end."""
-
-    def __init__(self, programs: Programs, stall_timeout: float) -> None:
-        self._programs = programs
-        self._stall_timeout = stall_timeout
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(_PIECES_IN_FLIGHT)
-
-    def put(self, piece: bytes | None, cancel: Cancellation) -> None:
-        """Hand on the next bytes, None at the end; waits while the reader is behind."""
-        while True:
-            cancel.check()
-            try:
-                return self._pieces.put(piece, timeout=_TICK)
-            except queue.Full:
-                continue
-
-    def read(self, cancel: Cancellation) -> None:
-        """Read all of it.
-
-        Raises:
-            Unreachable: it is not a whole archive.
-        """
-        _check_whole(self._programs, self._stall_timeout, cancel, stream=self._stream(cancel))
-        for _ in self._stream(cancel):
-            pass  # what pg_restore had no use for, so that nobody waits for room
-
-    def _stream(self, cancel: Cancellation) -> Iterator[bytes]:
-        while True:
-            cancel.check()
-            try:
-                piece = self._pieces.get(timeout=_TICK)
-            except queue.Empty:
-                continue
-            if piece is None:
-                self._pieces.put(None)  # whoever asks again is at the end too
-                return
-            yield piece
-
-
 def _check_whole(
     programs: Programs,
     stall_timeout: float,
     cancel: Cancellation,
     *,
-    stream: Iterator[bytes] | None = None,
+    stream: Inlet | None = None,
     folder: Path | None = None,
 ) -> None:
     argv = [programs.path("pg_restore"), "--file=/dev/null"]
