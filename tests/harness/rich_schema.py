@@ -4,14 +4,23 @@ ROLES = """
 CREATE ROLE "Rich Owner"; CREATE ROLE clerk; CREATE ROLE auditor;
 """
 
-RICH = """
+DATABASE = """
 COMMENT ON DATABASE {database} IS 'one of everything';
 ALTER DATABASE {database} OWNER TO "Rich Owner";
 ALTER DATABASE {database} SET work_mem = '5MB';
 ALTER ROLE clerk IN DATABASE {database} SET statement_timeout = '1h';
 GRANT CONNECT ON DATABASE {database} TO clerk;
 REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
+"""
+"""What is said about the database itself; ``{database}`` is its name."""
 
+SUBSCRIPTION = """
+CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere password=planted-secret-4711'
+  PUBLICATION part, more
+  WITH (connect = false, slot_name = 'kept', binary = true);
+"""
+
+RICH = """
 CREATE SCHEMA "odd schema" AUTHORIZATION clerk;
 COMMENT ON SCHEMA "odd schema" IS 'it''s odd';
 GRANT USAGE ON SCHEMA "odd schema" TO auditor WITH GRANT OPTION;
@@ -167,9 +176,6 @@ CREATE PUBLICATION part FOR TABLE customers (id, name) WHERE (id > 3), TABLE ord
 CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA "odd schema";
 CREATE PUBLICATION wholesale FOR ALL TABLES;
 ALTER PUBLICATION of_schema OWNER TO "Rich Owner";
-CREATE SUBSCRIPTION sub CONNECTION 'host=nowhere password=planted-secret-4711'
-  PUBLICATION part, more
-  WITH (connect = false, slot_name = 'kept', binary = true);
 CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
   EXECUTE FUNCTION on_ddl();
 ALTER EVENT TRIGGER watch DISABLE;

@@ -22,10 +22,12 @@ from backup_lib.stores.postgres.content.tables import USER_SCHEMA
 _ROW_FILTERS_SINCE = 15
 _GENERATED_PUBLISHED_SINCE = 18
 _SUBSCRIPTION_FACTS = {
-    14: ("subbinary", "substream::text NOT IN ('f', 'false')", "subsynccommit"),
+    14: ("subbinary", "subsynccommit"),
     15: ("subtwophasestate <> 'd'", "subdisableonerr"),
-    16: ("substream", "subpasswordrequired", "subrunasowner", "suborigin"),
+    16: ("subpasswordrequired", "subrunasowner", "suborigin"),
     17: ("subfailover",),
+    # its default is another one from 18 on, and a dump of older servers does not write the default
+    18: ("substream",),
 }
 
 THIS_DATABASE = "this database"
