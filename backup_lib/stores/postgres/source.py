@@ -15,7 +15,7 @@ from backup_lib.stores.postgres import catalog, features
 from backup_lib.stores.postgres.address import ENCRYPTED, resolve
 from backup_lib.stores.postgres.cluster import dump_cluster
 from backup_lib.stores.postgres.connection import connect, database_of, place_of, translated, value
-from backup_lib.stores.postgres.content import bracketed, read_sequences, take
+from backup_lib.stores.postgres.content import Beside, read_beside, take, whole
 from backup_lib.stores.postgres.dump import DumpJob, dump_custom, dump_directory, has_room
 from backup_lib.stores.postgres.needs import needs
 from backup_lib.stores.postgres.pooler import refuse_transaction_pool
@@ -171,12 +171,21 @@ class PostgresSource:
         def connection() -> psycopg.Connection:
             return connect(run.target, application=run.application)
 
+        def beside(*, after: bool) -> Beside:
+            return read_beside(
+                connection,
+                snapshot=run.snapshot.name,
+                lock_timeout=job.lock_timeout,
+                work=work,
+                after=after,
+            )
+
         def content(cancel: Cancellation) -> Fingerprint | None:
             pieces: dict[str, Callable[[Cancellation], object]] = {
                 "dump": lambda stop: dump(job, sink, work, stop)
             }
             if fingerprint:
-                before = read_sequences(connection)
+                before = beside(after=False)
                 pieces["fingerprint"] = lambda stop: take(
                     connection,
                     snapshot=run.snapshot.name,
@@ -186,8 +195,7 @@ class PostgresSource:
             try:
                 done = together(cancel, pieces)
                 taken: Fingerprint | None = done.get("fingerprint")
-                # sequences are in no snapshot: the restored value lies between these readings
-                return taken and bracketed(taken, before, read_sequences(connection))
+                return taken and whole(taken, before, beside(after=True))
             finally:
                 watcher.stop()
 
@@ -220,11 +228,6 @@ def _replica_notes(snapshot: Snapshot) -> Iterator[str]:
 def _not_covered(database: catalog.Database) -> Iterator[NotCovered]:
     yield NotCovered(
         "server", "postgresql.conf, pg_hba.conf", "configuration files are no part of a dump"
-    )
-    yield NotCovered(
-        "schema",
-        "definitions, indexes, views, functions, grants, comments",
-        "restored without an error, and not compared with the source yet",
     )
     for name in database.tablespaces:
         yield NotCovered("tablespace", name, "a rehearsed restore uses the default tablespace")

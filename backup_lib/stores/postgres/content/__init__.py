@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from backup_lib.stores.postgres.content.fingerprint import METHOD, take
-from backup_lib.stores.postgres.content.sequences import bracketed, read_sequences
+from backup_lib.stores.postgres.content.fingerprint import (
+    METHOD,
+    ROWS_METHOD,
+    Beside,
+    compared,
+    read_beside,
+    take,
+    whole,
+)
+from backup_lib.stores.postgres.content.schema import Circumstances
 
-__all__ = ["METHOD", "bracketed", "read_sequences", "take"]
+__all__ = [
+    "METHOD",
+    "ROWS_METHOD",
+    "Beside",
+    "Circumstances",
+    "compared",
+    "read_beside",
+    "take",
+    "whole",
+]

@@ -1,12 +1,29 @@
-"""The fingerprint of one database: every table, large object, sequence and the schema."""
+"""The fingerprint of one database: every table, large object, sequence and definition."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from backup_lib.model import Fingerprint, Item, NotCovered
 from backup_lib.stores.postgres.content.expressions import Sums
 from backup_lib.stores.postgres.content.large_objects import large_objects
 from backup_lib.stores.postgres.content.scan import cancelled_with, scan
-from backup_lib.stores.postgres.content.sequences import next_values, unreadable
+from backup_lib.stores.postgres.content.schema import (
+    Circumstances,
+    Schema,
+    read_schema,
+    settled,
+    steady,
+    with_schema,
+)
+from backup_lib.stores.postgres.content.sequences import (
+    Next,
+    bracketed,
+    next_values,
+    read_sequences,
+    unreadable,
+)
 from backup_lib.stores.postgres.content.session import (
     Connect,
     opened,
@@ -23,13 +40,89 @@ from backup_lib.stores.postgres.content.tables import (
     refuse_changed,
 )
 from backup_lib.work import Work
+from restoreproof.errors import Unreachable
 from restoreproof.events import step
 
-METHOD = "postgres/1"
+METHOD = "postgres/2"
+ROWS_METHOD = "postgres/1"
+"""Rows, large objects and sequences, without definitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the snapshot does not hold still: read before the dump begins, and after it ended.
+
+    Attributes:
+        sequences: the next value of each.
+        schema: the definitions.
+    """
+
+    sequences: Mapping[str, Next]
+    schema: Schema
+
+
+def read_beside(
+    connect: Connect, *, snapshot: str, lock_timeout: float, work: Work, after: bool = False
+) -> Beside:
+    """Read sequences, which are in no snapshot, and definitions, which are only partly in one.
+
+    Args:
+        connect: makes a connection to the database.
+        snapshot: the exported snapshot of the dump.
+        lock_timeout: seconds to wait for a table that somebody alters.
+        work: to be stopped by.
+        after: the dump has ended.
+
+    Raises:
+        Interrupted: it was asked for.
+        Unreachable: no permission on a sequence, or the server failed.
+    """
+    schema = read_schema(
+        connect, snapshot=snapshot, work=work, lock_timeout=lock_timeout, missing_ok=after
+    )
+    return Beside(read_sequences(connect), schema)
+
+
+def whole(rows: Fingerprint, before: Beside, after: Beside) -> Fingerprint:
+    """The fingerprint of the source, out of the rows and what was read around the dump."""
+    rows = bracketed(rows, before.sequences, after.sequences)
+    unread = before.schema.unread or after.schema.unread
+    if unread:
+        gap = NotCovered("schema", "definitions", unread)
+        return replace(rows, not_covered=(*rows.not_covered, gap))
+    return with_schema(rows, steady(before.schema, after.schema), METHOD)
+
+
+def compared(
+    connect: Connect, taken: Fingerprint, given: Circumstances, *, jobs: int, work: Work
+) -> Fingerprint:
+    """The fingerprint of a restored copy, to be compared with that of its source.
+
+    Args:
+        connect: makes a connection to the copy.
+        taken: at the source, by one of both methods.
+        given: how the copy came to be.
+        jobs: number of connections that read.
+        work: to be told and stopped by.
+
+    Raises:
+        Interrupted: it was asked for.
+        Unreachable: the server failed.
+    """
+    rows = take(connect, snapshot=None, jobs=jobs, work=work)
+    if taken.method == ROWS_METHOD:
+        return rows
+    schema = read_schema(connect, snapshot=None, work=work, like=given.source_major)
+    if schema.unread:
+        raise Unreachable(
+            f"{schema.unread} in the restored copy",
+            hint="verify again, while nobody changes that database",
+        )
+    return with_schema(rows, settled(schema, taken, given), METHOD)
 
 
 def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fingerprint:
-    """Take the fingerprint of a database.
+    """Take the fingerprint of a database's rows, large objects and sequences.
 
     Sequences are read when it starts: bracket them (:func:`.sequences.bracketed`) with values read
     before and after the dump. Nothing is written, and no connection is left open.
@@ -85,7 +178,7 @@ def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fi
             items.append(objects)
     gaps = (*catalogue.not_covered, *left_out, *unread)
     return Fingerprint(
-        METHOD,
+        ROWS_METHOD,
         "snapshot",
         tuple(sorted(items, key=lambda item: (item.kind, item.name))),
         tuple(sorted(gaps, key=lambda gap: (gap.kind, gap.name))),

@@ -1,0 +1,13 @@
+"""The schema of a PostgreSQL database: its definitions, as a part of the fingerprint."""
+
+from __future__ import annotations
+
+from backup_lib.stores.postgres.content.schema.joining import (
+    Circumstances,
+    settled,
+    steady,
+    with_schema,
+)
+from backup_lib.stores.postgres.content.schema.reading import Schema, read_schema
+
+__all__ = ["Circumstances", "Schema", "read_schema", "settled", "steady", "with_schema"]

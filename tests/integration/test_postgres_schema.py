@@ -1,0 +1,339 @@
+"""The schema as a part of the fingerprint: equal after a restore, and every alteration is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from backup_lib.comparison import compare
+from backup_lib.model import Comparison, Fingerprint, ProofLevel, Target
+from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.postgres.content import ROWS_METHOD
+from backup_lib.stores.postgres.content.schema import Schema, read_schema, steady
+from backup_lib.stores.postgres.restorer import PostgresRestorer
+from backup_lib.stores.postgres.settings import PostgresSettings
+from backup_lib.stores.postgres.source import PostgresSource
+from backup_lib.work import Work
+from tests.harness.debian import server_programs
+from tests.harness.memory_set import MemorySet, MemorySource
+from tests.harness.postgres import MakeServer, PostgresServer
+from tests.harness.rich_schema import DATABASE, NEWER, RICH, ROLES, SUBSCRIPTION
+from tests.harness.schema_alterations import ALTERATIONS
+
+SECRET = "planted-secret-4711"  # in rich_schema
+
+
+def fill(server: PostgresServer, name: str, *statements: str) -> None:
+    server.create_database(name)
+    with server.connect(name, client_encoding="UTF8") as connection:
+        for statement in statements:
+            connection.execute(statement.replace("{database}", name).encode())
+
+
+def back_up(server: PostgresServer, name: str, work: Work, **settings: object) -> MemorySource:
+    given = {**server.params(name), "port": server.port, **settings}
+    source = PostgresSource(name, PostgresSettings.model_validate(given), Path("/"))
+    kept = MemorySet()
+    return kept.finish(source.backup(kept.sink(), work), name=name)
+
+
+def fingerprint_of(source: MemorySource) -> Fingerprint:
+    taken = source.record.backup.fingerprint
+    assert taken is not None
+    return taken
+
+
+def compared(source: MemorySource, target: Target, work: Work) -> Comparison:
+    found = PostgresRestorer().fingerprint(source.record, target, work)
+    return compare(fingerprint_of(source), found, datetime.now(UTC))
+
+
+def differences(comparison: Comparison) -> set[str]:
+    return {f"{found.kind} {found.name}" for found in comparison.differences}
+
+
+def drop_subscriptions(server: PostgresServer, name: str) -> None:
+    """A database with a subscription cannot be dropped."""
+    with server.connect(name) as connection:
+        for (found,) in connection.execute(
+            "SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid"
+            " WHERE d.datname = current_database()"
+        ).fetchall():
+            identifier = sql.Identifier(found)
+            for end in ("DISABLE", "SET (slot_name = NONE)"):
+                connection.execute(
+                    sql.SQL("ALTER SUBSCRIPTION {} {}").format(identifier, sql.SQL(end))
+                )
+            connection.execute(sql.SQL("DROP SUBSCRIPTION {}").format(identifier))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A backup of the rich database, and the server that has its restored copy."""
+
+    source: MemorySource
+    server: PostgresServer
+    origin: PostgresServer
+
+    @property
+    def copy(self) -> Target:
+        return Target("postgres", self.server.params("rich"), disposable=True)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(scratch=tmp_path, stall_timeout=60, jobs=2)
+
+
+@pytest.fixture(scope="module")
+def pair(
+    make_module_server: MakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    work = Work(scratch=tmp_path_factory.mktemp("scratch"), stall_timeout=60, jobs=2)
+    origin, server = make_module_server(), make_module_server()
+    with origin.connect() as connection:
+        connection.execute(ROLES)
+        connection.execute("CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader")
+    fill(origin, "rich", DATABASE, RICH, SUBSCRIPTION, NEWER)
+    source = back_up(origin, "rich", work)
+    target = Target("postgres", server.params(), disposable=True)
+    restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
+    assert restored.tolerated == ()
+    yield Pair(source, server, origin)
+    drop_subscriptions(server, "rich")
+    drop_subscriptions(origin, "rich")
+
+
+# ── equal ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_everything_is_proven_equal_after_a_restore(pair: Pair, work: Work) -> None:
+    comparison = compared(pair.source, pair.copy, work)
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
+    assert comparison.equal == len(fingerprint_of(pair.source).items)
+    assert fingerprint_of(pair.source).method == "postgres/2"
+
+
+def test_what_cannot_be_proven_is_named(pair: Pair, work: Work) -> None:
+    unproven = {(gap.kind, gap.name) for gap in compared(pair.source, pair.copy, work).unproven}
+    assert unproven >= {
+        ("user mapping options", "clerk on server far"),
+        ("subscription", "sub"),
+        ("order of columns", "public.strays"),
+    }
+    assert "schema" not in {kind for kind, _ in unproven}
+
+
+def test_no_secret_and_no_digest_of_one_is_kept(pair: Pair, work: Work) -> None:
+    taken = fingerprint_of(pair.source)
+    assert SECRET not in repr(taken)
+    with pair.server.connect("rich") as connection:
+        connection.execute("ALTER USER MAPPING FOR clerk SERVER far OPTIONS (SET password 'other')")
+        connection.execute("ALTER SUBSCRIPTION sub CONNECTION 'host=nowhere password=other'")
+        try:
+            assert compared(pair.source, pair.copy, work).differences == ()
+        finally:
+            connection.execute(
+                b"ALTER USER MAPPING FOR clerk SERVER far OPTIONS (SET password '%s')"
+                % SECRET.encode()
+            )
+
+
+def test_a_role_that_may_only_read_sees_the_same_schema(pair: Pair, work: Work) -> None:
+    def schema_as(user: str) -> Schema:
+        return read_schema(lambda: pair.origin.connect("rich", user=user), snapshot=None, work=work)
+
+    reader, superuser = schema_as("reader"), schema_as("postgres")
+    missing = {item.kind for item in set(superuser.items) - set(reader.items)}
+    # pg_dump leaves it out for such a role, and so does the schema
+    assert missing == {"subscription access", "subscription definition"}
+    assert set(reader.items) <= set(superuser.items)
+    gap = next(gap for gap in reader.not_covered if gap.kind == "subscription")
+    assert "superuser" in gap.reason
+
+
+def test_a_manifest_without_definitions_is_compared_by_its_rows(pair: Pair, work: Work) -> None:
+    taken = fingerprint_of(pair.source)
+    rows = replace(
+        taken,
+        method=ROWS_METHOD,
+        items=tuple(item for item in taken.items if item.count is not None or item.low is not None),
+    )
+    record = pair.source.record
+    older = replace(record, backup=replace(record.backup, fingerprint=rows))
+    found = PostgresRestorer().fingerprint(older, pair.copy, work)
+    assert compare(rows, found, datetime.now(UTC)).level is ProofLevel.EXACT
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_other_encodings_are_proven_too(
+    pair: Pair, postgres: PostgresServer, work: Work, encoding: str
+) -> None:
+    postgres.create_database("enc", encoding=encoding, lc_collate="C", lc_ctype="C")
+    text = b"\xe4\xf6" if encoding == "SQL_ASCII" else "äö".encode()
+    client = "SQL_ASCII" if encoding == "SQL_ASCII" else "UTF8"
+    with postgres.connect("enc", client_encoding=client) as connection:
+        connection.execute(
+            b'CREATE TABLE "%s" (n int DEFAULT 1); COMMENT ON TABLE "%s" IS \'%s\''
+            % (
+                text,
+                text,
+                text,
+            )
+        )
+    source = back_up(postgres, "enc", work)
+    target = Target("postgres", pair.server.params(), disposable=True)
+    restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
+    comparison = compared(source, restored.target, work)
+    pair.server.drop_database("enc")
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
+    assert any(item.kind == "table comment" for item in fingerprint_of(source).items)
+
+
+# ── every alteration is found, and nothing else ─────────────────────────────────────────────────
+
+
+@pytest.fixture
+def altered(pair: Pair) -> Iterator[psycopg.Connection]:
+    """A further copy of the restored database, which a test may alter."""
+    server = pair.server
+    with server.connect() as connection:
+        connection.execute("CREATE DATABASE altered TEMPLATE rich STRATEGY file_copy")
+    with server.connect("altered") as connection:
+        # what a template does not hand on
+        connection.execute(DATABASE.replace("{database}", "altered").encode())
+        connection.execute(SUBSCRIPTION.encode())
+        yield connection
+    drop_subscriptions(server, "altered")
+    server.drop_database("altered")
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_an_alteration_is_found_and_nothing_else(
+    pair: Pair, altered: psycopg.Connection, work: Work, name: str
+) -> None:
+    statements, expected = ALTERATIONS[name]
+    altered.execute(statements.replace("{database}", "altered").encode())
+    target = Target("postgres", pair.server.params("altered"), disposable=True)
+    assert differences(compared(pair.source, target, work)) == expected
+
+
+# ── circumstances ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_changes_while_the_dump_runs_is_not_proven_and_no_difference(
+    postgres: PostgresServer, work: Work
+) -> None:
+    fill(
+        postgres,
+        "moving",
+        "CREATE VIEW kept AS SELECT 1 AS n; CREATE VIEW replaced AS SELECT 1 AS n;"
+        "CREATE FUNCTION moved(a int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE FUNCTION gone() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+
+    def read(*, missing_ok: bool) -> Schema:
+        return read_schema(
+            lambda: postgres.connect("moving"),
+            snapshot=snapshot,
+            work=work,
+            missing_ok=missing_ok,
+        )
+
+    with postgres.connect("moving") as holder, postgres.connect("moving") as other:
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        row = holder.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None
+        snapshot = str(row[0])
+        before = read(missing_ok=False)
+        other.execute(
+            "CREATE OR REPLACE VIEW replaced AS SELECT 2 AS n; DROP FUNCTION gone();"
+            "CREATE OR REPLACE FUNCTION moved(a int DEFAULT 2) RETURNS int LANGUAGE sql"
+            " AS 'SELECT 1';"
+            "CREATE VIEW later AS SELECT 3; COMMENT ON VIEW kept IS 'seen by no snapshot'"
+        )
+        after = read(missing_ok=True)
+        settled = steady(before, after)
+        assert read(missing_ok=False).unread
+    moved = {(gap.kind, gap.name) for gap in set(settled.not_covered) - set(before.not_covered)}
+    assert moved == {
+        ("function expressions", "public.moved(integer)"),
+        ("function definition", "public.gone()"),
+    }
+    names = {item.name for item in settled.items}
+    assert {"public.kept", "public.replaced"} <= names  # both seen through the snapshot
+    assert "public.later" not in names
+
+
+def test_a_table_under_alteration_leaves_the_schema_unproven(
+    postgres: PostgresServer, work: Work
+) -> None:
+    fill(postgres, "held", "CREATE TABLE t (n int DEFAULT 1); CREATE INDEX i ON t ((n + 1))")
+    with postgres.connect("held") as connection, connection.transaction():
+        connection.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        schema = read_schema(
+            lambda: postgres.connect("held"), snapshot=None, work=work, lock_timeout=0.2
+        )
+    assert "lock_timeout" in schema.unread
+    assert schema.items == ()
+
+
+def test_owners_that_a_kept_server_lacks_are_no_difference(
+    pair: Pair, postgres: PostgresServer, work: Work
+) -> None:
+    fill(
+        pair.origin,
+        "owned",
+        "CREATE TABLE t (n int); ALTER TABLE t OWNER TO clerk; GRANT SELECT ON t TO auditor;"
+        "ALTER DATABASE owned SET work_mem = '5MB'",
+    )
+    source = back_up(pair.origin, "owned", work)
+    kept = Target("postgres", postgres.params("arrived"))
+    restored = PostgresRestorer().restore(source, kept, RestoreOptions(), work)
+    comparison = compared(source, restored.target, work)
+    with postgres.connect("arrived") as connection:
+        connection.execute("ALTER TABLE t ALTER n SET DEFAULT 7")
+    altered = compared(source, restored.target, work)
+    postgres.drop_database("arrived")
+    pair.origin.drop_database("owned")
+    assert any("owners and grants were not restored" in note for note in restored.notes)
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
+    assert {"table access", "database settings"} <= {gap.kind for gap in comparison.unproven}
+    assert differences(altered) == {
+        "table definition public.t",
+        "table expressions public.t",
+    }
+
+
+@pytest.mark.servers
+def test_an_older_major_is_proven_but_for_what_is_printed_differently(
+    make_server: MakeServer, work: Work
+) -> None:
+    older, newest = make_server(programs=server_programs()), make_server()
+    with older.connect() as connection:
+        connection.execute(ROLES)
+    fill(older, "rich", DATABASE, RICH, SUBSCRIPTION)
+    source = back_up(older, "rich", work)
+    target = Target("postgres", newest.params(), disposable=True)
+    restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
+    comparison = compared(source, restored.target, work)
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
+    printed = {gap.kind for gap in comparison.unproven if "print it differently" in gap.reason}
+    assert printed == {"view query", "materialized view query"}
+    assert comparison.proven_share > 0.97
+    with newest.connect("rich") as connection:
+        connection.execute("ALTER TABLE customers ALTER note SET NOT NULL")
+    assert differences(compared(source, restored.target, work)) == {
+        "table definition public.customers"
+    }
+    drop_subscriptions(newest, "rich")
