@@ -16,7 +16,7 @@ import anycrc  # type: ignore[import-untyped]  # ships no types
 MAGIC = re.compile(rb"REDIS\d{4}|VALKEY\d{3}")
 MEDIA_TYPE = "application/vnd.valkey.rdb"
 
-_HEADER_SIZE = 9
+MAGIC_SIZE = 9
 _TAIL = 9
 _END = 0xFF
 _HEAD_KEPT = 512
@@ -57,7 +57,7 @@ class RdbFrame:
     @property
     def magic(self) -> bytes:
         """The header, such as ``VALKEY080``."""
-        return self._head[:_HEADER_SIZE]
+        return self._head[:MAGIC_SIZE]
 
     @property
     def written(self) -> datetime | None:
@@ -72,7 +72,7 @@ class RdbFrame:
         """The judgement, once all bytes were taken."""
         if not MAGIC.fullmatch(self.magic):
             return Frame.NO_MAGIC
-        if self.size < _HEADER_SIZE + _TAIL or self._held[0] != _END:
+        if self.size < MAGIC_SIZE + _TAIL or self._held[0] != _END:
             return Frame.NO_END
         expected = int.from_bytes(self._held[1:], "little")
         if expected == 0:
@@ -85,7 +85,7 @@ class RdbFrame:
 def is_foreign(magic: bytes) -> bool:
     """Whether only Redis 7.4 and newer can load it: versions 12 to 79 are not Valkey's."""
     found = re.fullmatch(rb"REDIS(\d{4})", magic)
-    return bool(found) and _OLDEST_FOREIGN <= int(found[1]) <= _NEWEST_FOREIGN
+    return found is not None and _OLDEST_FOREIGN <= int(found[1]) <= _NEWEST_FOREIGN
 
 
 def least_server(magic: bytes, version: str) -> str:
