@@ -9,8 +9,11 @@ from restoreproof.kinds import Kinds
 
 STORES: Kinds[StorePlugin] = Kinds(
     group="restoreproof.stores",
-    builtin={"postgres": "backup_lib.stores.postgres:PostgresStore"},
-    extra={"postgres": "postgres"},
+    builtin={
+        "postgres": "backup_lib.stores.postgres:PostgresStore",
+        "valkey": "backup_lib.stores.valkey:ValkeyStore",
+    },
+    extra={"postgres": "postgres", "valkey": "valkey"},
 )
 
 DESTINATIONS: Kinds[DestinationPlugin] = Kinds(

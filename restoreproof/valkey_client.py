@@ -6,7 +6,7 @@ import ipaddress
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -28,7 +28,7 @@ from valkey.retry import Retry
 
 from restoreproof.config.model import ConfigPath, Duration, Settings
 from restoreproof.errors import ConfigError, Unreachable
-from restoreproof.secrets import SecretRef
+from restoreproof.secrets import Secret, SecretRef
 
 _DEFAULT_PORT = 6379
 _SCHEMES = {"valkey": False, "valkeys": True, "redis": False, "rediss": True, "unix": False}
@@ -149,6 +149,74 @@ class _NamedTlsConnection(valkey.SSLConnection):
             self.host = address
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server and all that is needed to reach it; shows no password.
+
+    Attributes:
+        address: where it is, and the database to select.
+        username: the ACL user.
+        password: of that user.
+        tls: whether the way there is encrypted.
+        ca: certificates to trust (PEM) instead of the system's.
+        certificate: the client certificate (PEM).
+        key: its private key (PEM).
+        server_name: the name expected in the server's certificate, where it is not the host.
+        timeout: seconds to wait for each answer; None for as long as it takes.
+    """
+
+    address: ValkeyAddress
+    username: str | None = None
+    password: Secret | None = None
+    tls: bool = False
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    timeout: float | None = 5.0
+
+    def options(self) -> dict[str, Any]:
+        """Of a connection pool, password included."""
+        options: dict[str, Any] = {
+            "db": self.address.database,
+            "username": self.username,
+            "password": self.password.reveal() if self.password else None,
+            "socket_timeout": self.timeout,
+            # one attempt: whoever calls decides about trying again
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if self.address.path:
+            return {
+                **options,
+                "connection_class": valkey.UnixDomainSocketConnection,
+                "path": self.address.path,
+            }
+        options |= {
+            "connection_class": valkey.Connection,
+            "host": self.address.host,
+            "port": self.address.port,
+            "socket_connect_timeout": self.timeout,
+        }
+        if not self.tls:
+            return options
+        options |= {
+            "connection_class": valkey.SSLConnection,
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+        }
+        for option, path in (
+            ("ssl_ca_certs", self.ca),
+            ("ssl_certfile", self.certificate),
+            ("ssl_keyfile", self.key),
+        ):
+            if path is not None:
+                options[option] = path
+        if self.server_name:
+            options |= {"connection_class": _NamedTlsConnection, "server_name": self.server_name}
+        return options
+
+
 @contextmanager
 def connected(access: ValkeyAccess, what: str) -> Iterator[valkey.Valkey]:
     """A client for the length of the block; every wait in it is bounded by ``access.timeout``.
@@ -161,17 +229,49 @@ def connected(access: ValkeyAccess, what: str) -> Iterator[valkey.Valkey]:
         Unreachable: away, refuses us, or broke off.
         ConfigError: the address is wrong, a secret or certificate is missing, or TLS is undecided.
     """
-    address = _address(access, what)
-    options = _options(access, address)
+    with reached(endpoint(access, what), what) as client:
+        yield client
+
+
+@contextmanager
+def reached(server: Endpoint, what: str) -> Iterator[valkey.Valkey]:
+    """As :func:`connected`, for settings that are resolved already.
+
+    Raises:
+        Unreachable: away, refuses us, or broke off.
+    """
     try:
-        pool = valkey.ConnectionPool(**options)
+        pool = valkey.ConnectionPool(**server.options())
         with valkey.Valkey(connection_pool=pool) as client:
             try:
                 yield client
             finally:
                 pool.disconnect()
     except (ValkeyError, OSError) as error:
-        raise _translated(error, f"{what} at {address}") from None
+        raise translated(error, f"{what} at {server.address}") from None
+
+
+def endpoint(access: ValkeyAccess, what: str) -> Endpoint:
+    """The settings with every reference resolved.
+
+    Raises:
+        ConfigError: the address is wrong, a secret is missing, or TLS is undecided.
+    """
+    address = _address(access, what)
+    password = access.password.resolve() if access.password else None
+    if password is None and address.password:
+        password = Secret(address.password)
+    return Endpoint(
+        address=replace(address, username=None, password=None),
+        username=access.username or address.username,
+        password=password,
+        tls=not address.path and (address.tls or access.tls == "require"),
+        ca=str(access.ca) if access.ca else None,
+        certificate=str(access.certificate) if access.certificate else None,
+        key=str(access.key) if access.key else None,
+        server_name=access.server_name,
+        timeout=access.timeout.total_seconds(),
+    )
 
 
 def _address(access: ValkeyAccess, what: str) -> ValkeyAddress:
@@ -194,49 +294,7 @@ def _address(access: ValkeyAccess, what: str) -> ValkeyAddress:
     return address
 
 
-def _options(access: ValkeyAccess, address: ValkeyAddress) -> dict[str, Any]:
-    password = access.password.resolve().reveal() if access.password else address.password
-    options: dict[str, Any] = {
-        "db": address.database,
-        "username": access.username or address.username,
-        "password": password,
-        "socket_timeout": access.timeout.total_seconds(),
-        # one attempt: whoever calls decides about trying again
-        "retry": Retry(NoBackoff(), 0),
-    }
-    if address.path:
-        return {
-            **options,
-            "connection_class": valkey.UnixDomainSocketConnection,
-            "path": address.path,
-        }
-    options |= {
-        "connection_class": valkey.Connection,
-        "host": address.host,
-        "port": address.port,
-        "socket_connect_timeout": access.timeout.total_seconds(),
-    }
-    if not address.tls and access.tls != "require":
-        return options
-    options |= {
-        "connection_class": valkey.SSLConnection,
-        "ssl_cert_reqs": "required",
-        "ssl_check_hostname": True,
-        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
-    }
-    for option, path in (
-        ("ssl_ca_certs", access.ca),
-        ("ssl_certfile", access.certificate),
-        ("ssl_keyfile", access.key),
-    ):
-        if path is not None:
-            options[option] = str(path)
-    if access.server_name:
-        options |= {"connection_class": _NamedTlsConnection, "server_name": access.server_name}
-    return options
-
-
-def _translated(error: ValkeyError | OSError, what: str) -> Unreachable:
+def translated(error: ValkeyError | OSError, what: str) -> Unreachable:
     """The client's error in our words: its own text may repeat what we sent."""
     text = str(error)
     if isinstance(error, ssl.SSLError) or "SSL" in text or "certificate" in text:

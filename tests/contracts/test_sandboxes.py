@@ -90,7 +90,8 @@ class NotPrepared(Altered):
     """What has to come before the start fails."""
 
     def prepare(self, programs: Path, home: Path) -> Sequence[Sequence[str]]:
-        return [[*command, "--no-such-thing"] for command in super().prepare(programs, home)]
+        commands = super().prepare(programs, home) or [[str(programs / self.program_names[0])]]
+        return [[*command, "--no-such-thing"] for command in commands]
 
 
 def test_every_kind_of_sandbox_has_a_rig() -> None:

@@ -53,7 +53,9 @@ class MemorySet:
 
     # the source --------------------------------------------------------------------------------
 
-    def finish(self, backup: StoreBackup, *, name: str = "orders") -> MemorySource:
+    def finish(
+        self, backup: StoreBackup, *, name: str = "orders", kind: str = "postgres"
+    ) -> MemorySource:
         artifacts = tuple(
             Artifact(
                 name=f"{name}/{file}",
@@ -66,7 +68,7 @@ class MemorySet:
             )
             for file, kept in self.kept.items()
         )
-        self.record = StoreRecord(name, "postgres", backup, artifacts)
+        self.record = StoreRecord(name, kind, backup, artifacts)
         return MemorySource(self)
 
 

@@ -16,12 +16,16 @@ from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerRecipe
 from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.sandboxes.process.users import SLOTS, processes, users_of
 from backup_lib.stores.postgres.server import PostgresRecipe
+from backup_lib.stores.valkey.server import ValkeyRecipe
 from restoreproof.confine import NAMESPACES
 
 OPEN = (*NAMESPACES, "landlock")
 """Every layer that can be left out."""
 
-RECIPES: Mapping[str, Callable[[], ServerRecipe]] = {"postgres": PostgresRecipe}
+RECIPES: Mapping[str, Callable[[], ServerRecipe]] = {
+    "postgres": PostgresRecipe,
+    "valkey": ValkeyRecipe,
+}
 """By the kind of store."""
 
 
@@ -100,8 +104,14 @@ def _process(folder: Path) -> Iterator[Rig]:
         make=make,
         folder=folder,
         remains=lambda: remains_of(folder),
-        server_processes=lambda server: processes_in(Path(server.target.params["host"])),
+        server_processes=lambda server: processes_in(home_of(server)),
     )
+
+
+def home_of(server: RunningServer) -> Path:
+    """The folder of a server's own, which holds its socket."""
+    params = server.target.params
+    return Path(params["unix_socket_path"]).parent if "host" not in params else Path(params["host"])
 
 
 RIGS = {"process": _process}

@@ -67,6 +67,8 @@ class ValkeyServer:
                         *("--bind", "127.0.0.1", "--port", str(self.port)),
                         *("--unixsocket", str(self.socket), "--dir", str(self.home)),
                         *("--save", "", "--appendonly", "no", "--enable-debug-command", "local"),
+                        # else a backup waits 5 s for further replicas
+                        *("--repl-diskless-sync-delay", "0"),
                         *self._settings,
                     ],
                     stdout=log,

@@ -7,7 +7,8 @@ import platform
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from backup_lib.model import ServerFacts, Target
@@ -18,9 +19,19 @@ PROGRAM = "valkey-server"
 SOCKET = "valkey.sock"
 
 
-class ValkeyRecipe:
-    """Valkey on a Unix socket only, with nothing written to disk unless asked for."""
+def _anything(_facts: ServerFacts) -> bool:
+    return True
 
+
+@dataclass(frozen=True, slots=True)
+class ValkeyRecipe:
+    """Valkey on a Unix socket only, with nothing written to disk unless asked for.
+
+    Attributes:
+        will_do: judges whether a server with those facts can take the backup at hand.
+    """
+
+    will_do: Callable[[ServerFacts], bool] = _anything
     kind: str = "valkey"
     program_names: tuple[str, ...] = (PROGRAM,)
     stop_signal: int = signal.SIGKILL
@@ -42,7 +53,7 @@ class ValkeyRecipe:
         return (programs,)
 
     def suffices(self, facts: ServerFacts) -> bool:
-        return facts.product == "Valkey"
+        return facts.product == "Valkey" and self.will_do(facts)
 
     def facts(self, programs: Path) -> ServerFacts:
         said = output([str(programs / PROGRAM), "--version"], env=clean_env(), timeout=20)
@@ -71,6 +82,8 @@ class ValkeyRecipe:
             *("--save", ""),
             *("--appendonly", "no"),
             *("--daemonize", "no"),
+            *("--enable-debug-command", "local"),  # its one use: loading an RDB file in place
+            *("--maxmemory", "0"),
         )
 
     def target(self, home: Path) -> Target:

@@ -1,0 +1,7 @@
+"""The fingerprint of a server's content: sums of digests over its keys, taken by reading them."""
+
+from __future__ import annotations
+
+from backup_lib.stores.valkey.content.reading import METHOD, take
+
+__all__ = ["METHOD", "take"]

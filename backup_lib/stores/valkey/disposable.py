@@ -1,0 +1,66 @@
+"""Into a disposable server: the RDB file is loaded as a whole."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from backup_lib.model import Target
+from backup_lib.stores.base import ArtifactSource, Restored, RestoreOptions
+from backup_lib.stores.valkey import users
+from backup_lib.stores.valkey.address import connect
+from backup_lib.stores.valkey.loading import NotLoaded, loading
+from backup_lib.stores.valkey.roles import DATA_ROLE, USERS_ROLE
+from backup_lib.work import Work
+from restoreproof.errors import JudgedBad
+from restoreproof.events import step
+
+_CHUNK = 1 << 20
+
+
+def into_sandbox(
+    source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
+) -> Restored:
+    """Load the RDB file in a disposable server, and make the users."""
+    artifact = next(a for a in source.record.artifacts if a.role == DATA_ROLE)
+    with source.open(DATA_ROLE) as stream:
+        load_stream(stream, target, work, total=artifact.plain_size)
+    notes: tuple[str, ...] = ()
+    if options.globals:
+        notes = restore_users(source, target)
+    return Restored(target, notes=notes)
+
+
+def restore_users(source: ArtifactSource, target: Target) -> tuple[str, ...]:
+    """Make the users of the set that are missing; notes about what stayed as it was."""
+    if not any(artifact.role == USERS_ROLE for artifact in source.record.artifacts):
+        return ("the set holds no ACL users",)
+    with source.open(USERS_ROLE) as stream:
+        text = stream.read().decode("utf-8", "surrogateescape")
+    with connect(target) as client:
+        kept = users.apply(client, tuple(text.splitlines()))
+    return tuple(f"the ACL user {name} was there and stays as it is" for name in kept)
+
+
+def load_stream(stream: BinaryIO, target: Target, work: Work, *, total: int | None = None) -> None:
+    """Load an RDB file into a disposable server.
+
+    Raises:
+        JudgedBad: the server refuses it, or its bytes are not those of the manifest.
+    """
+    try:
+        with (
+            step(work.emit, "restore", "loading the RDB file", total=total) as telling,
+            loading(target, work) as feed,
+        ):
+            done = 0
+            while piece := stream.read(_CHUNK):
+                feed(piece)
+                done += len(piece)
+                telling.progress(done)
+    except NotLoaded as refusal:
+        while stream.read(_CHUNK):
+            pass  # to the end: bytes that are not those of the manifest are the better reason
+        raise JudgedBad(
+            f"the server does not load the RDB file: {refusal}",
+            hint="use an older backup set, and find out what damaged this one",
+        ) from None

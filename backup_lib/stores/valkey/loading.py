@@ -1,0 +1,156 @@
+"""Loading an RDB file into a disposable server, while it streams.
+
+The server reads the file from a pipe in its own folder with ``DEBUG RELOAD NOSAVE``: nothing is
+spooled, and a server that meets a bad file there says so and lives on (from a regular file it
+would end).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import valkey
+
+from backup_lib.model import Target
+from backup_lib.stores.valkey.address import SOCKET_PARAM, connect
+from backup_lib.work import Work
+from restoreproof.errors import RestoreproofError, Unreachable
+
+RDB_NAME = "dump.rdb"
+_TICK = 0.05
+
+
+class NotLoaded(Exception):
+    """The server refused the file."""
+
+
+@contextmanager
+def loading(target: Target, work: Work) -> Iterator[Callable[[bytes], None]]:
+    """Load whatever is fed within the block; loaded when the block has ended without an error.
+
+    Args:
+        target: a disposable server of ours, whose folder holds its socket.
+        work: cancellation and the deadline on progress.
+
+    Yields:
+        takes the next bytes of the file.
+
+    Raises:
+        NotLoaded: the server refused it.
+        Unreachable: the server is away or stuck.
+    """
+    with connect(target) as client:
+        client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")  # type: ignore[no-untyped-call]
+    pipe = Path(target.params[SOCKET_PARAM]).parent / RDB_NAME
+    os.mkfifo(pipe)
+    pipe.chmod(0o644)  # the server runs as another user where we are root
+    with ThreadPoolExecutor(1, thread_name_prefix="rdb-load") as pool:
+        reload = pool.submit(_reload, target)
+        feeder = _Feeder(pipe, reload, work)
+        try:
+            yield feeder.feed
+            feeder.close()
+            feeder.wait()
+        finally:
+            feeder.give_up()
+
+
+def _reload(target: Target) -> None:
+    with connect(target, patient=True) as client:
+        try:
+            client.execute_command("DEBUG", "RELOAD", "NOSAVE")  # type: ignore[no-untyped-call]
+        except valkey.ResponseError as error:
+            raise NotLoaded(str(error)) from None
+
+
+class _Feeder:
+    """Our end of the pipe."""
+
+    def __init__(self, pipe: Path, reload: Future[None], work: Work) -> None:
+        self._pipe = pipe
+        self._reload = reload
+        self._work = work
+        self._end: int | None = None
+        self._closed = False
+
+    def feed(self, piece: bytes) -> None:
+        """Hand on the next bytes; waits while the server is busy with those before."""
+        if self._end is None:
+            self._end = self._open()
+        rest = memoryview(piece)
+        begun = self._work.clock.monotonic()
+        while rest:
+            self._look(begun)
+            if not select.select([], [self._end], [], _TICK)[1]:
+                continue
+            try:
+                rest = rest[os.write(self._end, rest) :]
+                begun = self._work.clock.monotonic()
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                self._reload.result()
+                raise NotLoaded("it stopped reading before the end") from None
+
+    def close(self) -> None:
+        """Say that this was all."""
+        if self._end is None and not self._closed:
+            self._end = self._open()
+        if self._end is not None:
+            os.close(self._end)
+            self._end = None
+        self._closed = True
+
+    def wait(self) -> None:
+        """Wait until the server has loaded it."""
+        begun = self._work.clock.monotonic()
+        while not self._reload.done():
+            self._look(begun)
+            with suppress(TimeoutError):
+                self._reload.exception(_TICK)
+        self._reload.result()
+
+    def give_up(self) -> None:
+        """Let go of the server in whatever state it is; idempotent."""
+        if self._end is not None:
+            os.close(self._end)
+            self._end = None
+        if self._pipe.exists():
+            # a server that waits for a writer is let go of: it finds the end of the file at once
+            release = os.open(self._pipe, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+            self._pipe.unlink()
+            os.close(release)
+
+    def _open(self) -> int:
+        begun = self._work.clock.monotonic()
+        while True:
+            try:
+                end = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # nobody reads yet
+                    raise
+                self._look(begun)
+                with suppress(TimeoutError, NotLoaded, RestoreproofError):
+                    self._reload.result(_TICK)
+                continue
+            # the server opens its file a second time when it has loaded it, and would wait there
+            self._pipe.unlink()
+            return end
+
+    def _look(self, begun: float) -> None:
+        self._work.cancel.check()
+        if self._reload.done():
+            self._reload.result()
+            if not self._closed:
+                raise NotLoaded("it stopped reading before the end")
+        elif self._work.clock.monotonic() - begun > self._work.stall_timeout:
+            raise Unreachable(
+                f"the disposable server took nothing for {self._work.stall_timeout:.0f} s",
+                hint="is the machine short of memory?",
+            )

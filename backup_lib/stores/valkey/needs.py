@@ -1,0 +1,36 @@
+"""What a backup needs from the server that it is restored into."""
+
+from __future__ import annotations
+
+from backup_lib.model import Gap, Need, ServerFacts, StoreRecord
+from backup_lib.stores.valkey.facts import VALKEY, Info, release
+from backup_lib.stores.valkey.rdb import least_server
+
+SERVER = "server"
+
+
+def needs(magic: bytes, info: Info) -> tuple[Need, ...]:
+    """Of an RDB file with that header, written by that server."""
+    why = f"an RDB file of the format {magic.decode('ascii', 'replace')}"
+    return (Need(SERVER, least_server(magic, info.version), why),)
+
+
+def gaps(record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:
+    """The needs that a server does not meet, each with what closes it."""
+    return tuple(
+        Gap(
+            need,
+            f"{need.why} is not loaded by {offers.product} {offers.version}",
+            hint=f"use Valkey {need.value} or newer: pip install 'restoreproof[embedded]', "
+            "or name a folder of programs",
+        )
+        for need in record.backup.needs
+        if need.feature == SERVER
+        and (offers.product != VALKEY or release(offers.version) < release(need.value))
+    )
+
+
+def loads_from(info: Info, offers: ServerFacts) -> bool:
+    """Whether a server surely loads what that source will send."""
+    least = info.release if info.product == VALKEY and info.release >= (9, 0) else (7, 2)
+    return offers.product == VALKEY and release(offers.version) >= least

@@ -1,0 +1,200 @@
+"""One full synchronisation with a server, as a replica would ask for it.
+
+The server forks once and streams an RDB file; with ``rdb-only`` (from 7.0 on) it ends there and
+keeps no replication buffer for us. Servers from 9.0 on write the format of the replica's version
+unless told it, so we say theirs: what arrives is the source's own RDB version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import valkey
+
+from backup_lib.model import Target
+from backup_lib.stores.valkey.address import endpoint_of, place_of
+from backup_lib.stores.valkey.rdb import Frame, RdbFrame
+from backup_lib.work import Work
+from restoreproof.errors import Unreachable
+from restoreproof.valkey_client import reached
+
+_CHUNK = 1 << 18
+_TICK = 0.2
+_LONGEST_LINE = 4096
+_MARK = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What was received.
+
+    Attributes:
+        moment: that its content is of.
+        magic: header of the RDB file.
+        size: bytes.
+        checksum: whether it carries one, which was right.
+    """
+
+    moment: datetime
+    magic: bytes
+    size: int
+    checksum: bool
+
+
+def full_sync(
+    target: Target, version: str, consume: Callable[[bytes], object], work: Work
+) -> Synced:
+    """Have the server stream its content, and hand it on piece by piece.
+
+    Args:
+        target: the source.
+        version: of the server.
+        consume: takes the bytes of the RDB file, in order.
+        work: cancellation and the deadline on progress.
+
+    Raises:
+        Unreachable: the server refuses it, broke off, is stuck, or what it sent is no whole RDB.
+        Interrupted: it was asked for.
+    """
+    with _replica(target, version) as (connection, server_time):
+        asked = time.monotonic()
+        connection.send_command("PSYNC", "?", "-1")
+        stream = _Stream(connection, place_of(target), work)
+        answer = stream.line()
+        if not answer.startswith(b"+FULLRESYNC"):
+            raise _refused(answer, place_of(target))
+        begun = server_time + timedelta(seconds=time.monotonic() - asked)
+        frame = RdbFrame()
+        for piece in stream.payload():
+            frame.add(piece)
+            consume(piece)
+        found = frame.judge()
+    if found not in (Frame.WHOLE, Frame.NO_CHECKSUM):
+        raise Unreachable(
+            f"what {place_of(target)} sent {found.value}",
+            hint="nothing was stored; look at the server's log, and run it again",
+        )
+    return Synced(
+        moment=_moment(begun, frame.written),
+        magic=frame.magic,
+        size=frame.size,
+        checksum=found is Frame.WHOLE,
+    )
+
+
+def _moment(begun: datetime, written: datetime | None) -> datetime:
+    """The start of the answer, unless the server says that it gave us an earlier copy."""
+    if written is None or written <= begun < written + timedelta(seconds=2):
+        return begun
+    return written
+
+
+@contextmanager
+def _replica(target: Target, version: str) -> Iterator[tuple[Any, datetime]]:
+    """A connection that is about to ask for a synchronisation, and the server's clock."""
+    with reached(endpoint_of(target), "the server") as client:
+        seconds, micros = client.time()  # type: ignore[misc]  # typed for both flavours
+        now = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+        connection = client.connection_pool.make_connection()
+        try:
+            connection.connect()
+            for words in (("capa", "eof"), ("rdb-only", "1"), ("version", version)):
+                connection.send_command("REPLCONF", *words)
+                with suppress(valkey.ResponseError):  # an older server does not know all of them
+                    connection.read_response()
+            yield connection, now
+        finally:
+            connection.disconnect()
+
+
+def _refused(answer: bytes, place: str) -> Unreachable:
+    said = answer.lstrip(b"-").decode("utf-8", "replace")[:200]
+    if answer.startswith(b"-NOPERM"):
+        return Unreachable(
+            f"{place} gives this user no permission to replicate",
+            hint="grant it +psync +replconf +ping +info +time",
+        )
+    return Unreachable(
+        f"{place} refuses to be replicated: {said}",
+        hint="managed services often forbid it; back up from a replica of your own",
+    )
+
+
+class _Stream:
+    """The bytes behind PSYNC's answer, with a deadline on progress."""
+
+    def __init__(self, connection: Any, place: str, work: Work) -> None:  # noqa: ANN401  untyped
+        # the parser has read nothing ahead: every answer before was complete
+        self._socket = connection._sock  # noqa: SLF001  the client has no other way to it
+        self._socket.settimeout(_TICK)
+        self._place = place
+        self._work = work
+        self._rest = b""
+
+    def line(self) -> bytes:
+        """The next line that is not empty: empty ones only say that the server is at work."""
+        while True:
+            line, end, rest = self._rest.partition(b"\n")
+            if end:
+                self._rest = rest
+                if line.strip():
+                    return line.strip()
+            elif len(line) > _LONGEST_LINE:
+                raise Unreachable(
+                    f"{self._place} does not speak the replication protocol",
+                    hint="is there a proxy before the server? name the server itself",
+                )
+            else:
+                self._rest += self._receive()
+
+    def payload(self) -> Iterator[bytes]:
+        """The RDB file: of a length given beforehand, or up to a mark given beforehand."""
+        head = self.line()
+        if head.startswith(b"$EOF:") and len(head) == len(b"$EOF:") + _MARK:
+            yield from self._until(head[len(b"$EOF:") :])
+        elif head.startswith(b"$") and head[1:].isdigit():
+            yield from self._exactly(int(head[1:]))
+        else:
+            raise _refused(head, self._place)
+
+    def _exactly(self, size: int) -> Iterator[bytes]:
+        while size:
+            piece, self._rest = (self._rest or self._receive()), b""
+            yield piece[:size]
+            size -= min(size, len(piece))
+
+    def _until(self, mark: bytes) -> Iterator[bytes]:
+        held = self._rest
+        self._rest = b""
+        while not held.endswith(mark):
+            if len(held) > _CHUNK:
+                yield held[:-_MARK]
+                held = held[-_MARK:]
+            held += self._receive()
+        yield held[:-_MARK]
+
+    def _receive(self) -> bytes:
+        begun = self._work.clock.monotonic()
+        while True:
+            self._work.cancel.check()
+            try:
+                received: bytes = self._socket.recv(_CHUNK)
+            except TimeoutError:
+                if self._work.clock.monotonic() - begun > self._work.stall_timeout:
+                    raise Unreachable(
+                        f"{self._place} sent nothing for {self._work.stall_timeout:.0f} s",
+                        hint="look at the server's log; nothing was stored",
+                    ) from None
+                continue
+            if not received:
+                raise Unreachable(
+                    f"{self._place} broke off while it sent its content",
+                    hint="look at the server's log (client-output-buffer-limit replica, "
+                    "repl-timeout, a failed fork); nothing was stored",
+                )
+            return received

@@ -1,0 +1,89 @@
+"""The restorer of the store ``valkey``: knows nothing but what the manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from backup_lib.model import Fingerprint, Gap, NotCovered, ServerFacts, StoreRecord, Target
+from backup_lib.stores.base import ArtifactSource, AssertionResult, Restored, RestoreOptions
+from backup_lib.stores.valkey import assertions as asking
+from backup_lib.stores.valkey import facts, needs, users
+from backup_lib.stores.valkey.address import connect, place_of
+from backup_lib.stores.valkey.content import METHOD, take
+from backup_lib.stores.valkey.disposable import into_sandbox
+from backup_lib.stores.valkey.roles import DATA_ROLE
+from backup_lib.stores.valkey.transfer import into_server
+from backup_lib.work import Work
+from restoreproof.errors import Inconclusive, UsageError
+
+if TYPE_CHECKING:
+    from backup_lib.sandboxes.base import ServerRecipe
+
+
+class ValkeyRestorer:
+    """Restores into a Valkey server, and reads back."""
+
+    def recipe(self, record: StoreRecord) -> ServerRecipe:
+        from backup_lib.stores.valkey.server import ValkeyRecipe
+
+        return ValkeyRecipe(lambda offers: not self.gaps(record, offers))
+
+    def gaps(self, record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:
+        return needs.gaps(record, offers)
+
+    def place(self, target: Target, options: RestoreOptions) -> str:  # noqa: ARG002  whole servers only
+        return place_of(target)
+
+    def restore(
+        self, source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
+    ) -> Restored:
+        if options.only or options.database:
+            raise UsageError(
+                "a Valkey backup is restored as a whole, into the databases it came from",
+                hint="leave --only and --database out; --into names another configured store",
+            )
+        if not any(artifact.role == DATA_ROLE for artifact in source.record.artifacts):
+            raise UsageError(
+                f"the set holds no RDB file of {source.record.name}",
+                hint="backup.show lists what is in it",
+            )
+        if target.disposable:
+            return into_sandbox(source, target, options, work)
+        return into_server(source, target, options, work)
+
+    def fingerprint(self, record: StoreRecord, target: Target, work: Work) -> Fingerprint:
+        taken = record.backup.fingerprint
+        if taken is not None and taken.method != METHOD:
+            raise Inconclusive(
+                f"the backup's fingerprint is of the method {taken.method}, unknown here",
+                hint="verify it with a version of this software that knows it",
+            )
+        found = take(target, record.backup.moment, work)
+        return _with_users(found, record, target)
+
+    def check_assertions(
+        self, target: Target, assertions: Sequence[str], work: Work
+    ) -> tuple[AssertionResult, ...]:
+        return asking.check(target, assertions, work)
+
+
+def _with_users(found: Fingerprint, record: StoreRecord, target: Target) -> Fingerprint:
+    """The users of the copy that the source has too; another version may write them otherwise."""
+    taken = record.backup.fingerprint
+    wanted = {i.name for i in taken.items if i.kind == users.KIND} if taken else set()
+    if not wanted:
+        return found
+    with connect(target) as client:
+        lines = users.read(client)
+        here = facts.read(client)
+    if lines is None or here.release != facts.release(record.backup.server.version):
+        reason = "restored into another version, which may write the same rules in other words"
+        unread = tuple(NotCovered(users.KIND, name, reason) for name in sorted(wanted))
+        return _more_not_covered(found, unread)
+    mine = tuple(line for line in lines if users.parts(line)[0] in wanted)
+    return users.with_users(found, users.Users(mine))
+
+
+def _more_not_covered(found: Fingerprint, more: tuple[NotCovered, ...]) -> Fingerprint:
+    return Fingerprint(found.method, found.consistency, found.items, (*found.not_covered, *more))

@@ -1,0 +1,123 @@
+"""ACL users: in no RDB file, so they are read beside it, where that is permitted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import valkey
+
+from backup_lib.model import Fingerprint, Item, NotCovered
+from backup_lib.stores.base import ArtifactSink
+from backup_lib.stores.valkey.content.sums import digest
+from backup_lib.stores.valkey.roles import USERS_ROLE
+
+USERS_NAME = "users.acl"
+USERS_TYPE = "text/plain"
+KIND = "ACL users"
+DEFAULT = "default"
+
+_HASH = re.compile(r"#[0-9a-f]{64}")
+_REASON_DEFAULT = "stored; the user default of a disposable server is our own way in"
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The users of a server, one line each as ``ACL LIST`` has them.
+
+    Attributes:
+        lines: None where they could not be read.
+        not_covered: what is missing, and why.
+    """
+
+    lines: tuple[str, ...] | None
+    not_covered: tuple[NotCovered, ...] = ()
+
+
+def read(client: valkey.Valkey) -> tuple[str, ...] | None:
+    """All lines; None where this user may not read them."""
+    try:
+        said = client.execute_command("ACL", "LIST")  # type: ignore[no-untyped-call]
+    except (valkey.exceptions.NoPermissionError, valkey.ResponseError):
+        return None
+    return tuple(
+        line.decode("utf-8", "surrogateescape") if isinstance(line, bytes) else str(line)
+        for line in said
+    )
+
+
+def settled(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> Users:
+    """The users at the moment of the backup, which lies between two readings."""
+    if before is None or after is None:
+        return Users(
+            None, (NotCovered(KIND, "all", "no permission: grant the backup's user +acl|list"),)
+        )
+    if set(before) != set(after):
+        return Users(None, (NotCovered(KIND, "all", "changed while the backup was made"),))
+    return Users(before, (NotCovered(KIND, DEFAULT, _REASON_DEFAULT),))
+
+
+def store(users: Users, sink: ArtifactSink) -> None:
+    """Write them as a file that ``aclfile`` takes."""
+    if users.lines is None:
+        return
+    with sink.open(USERS_NAME, role=USERS_ROLE, media_type=USERS_TYPE) as writer:
+        for line in users.lines:
+            writer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def items(lines: tuple[str, ...]) -> Iterator[Item]:
+    """One item for each user but ``default``; passwords in any order."""
+    for line in lines:
+        name, words = parts(line)
+        if name != DEFAULT:
+            hashes = sorted(word for word in words if _HASH.fullmatch(word))
+            rest = [word for word in words if not _HASH.fullmatch(word)]
+            text = " ".join((*hashes, *rest))
+            yield Item(KIND, name, digest(text.encode("utf-8", "surrogateescape")).hex(), 1)
+
+
+def parts(line: str) -> tuple[str, list[str]]:
+    """Name and rules of a line ``user NAME RULE …``."""
+    _, name, *words = line.split(" ")
+    return name, words
+
+
+def with_users(content: Fingerprint, users: Users) -> Fingerprint:
+    """The fingerprint with the users in it."""
+    if users.lines is None:
+        return content
+    together = (*content.items, *items(users.lines))
+    return replace(content, items=tuple(sorted(together, key=lambda item: (item.kind, item.name))))
+
+
+def apply(client: valkey.Valkey, lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Make the users that are missing; those that are there, and ``default``, stay as they are.
+
+    Returns:
+        the names of users that were there already.
+    """
+    there = {parts(line)[0] for line in read(client) or ()}
+    kept = []
+    for line in lines:
+        name, words = parts(line)
+        if name in there:
+            if name != DEFAULT:
+                kept.append(name)
+            continue
+        client.execute_command("ACL", "SETUSER", name, "reset", *_rules(words))  # type: ignore[no-untyped-call]
+    return tuple(kept)
+
+
+def _rules(words: list[str]) -> Iterator[str]:
+    """The rules as SETUSER takes them: a selector in parentheses is one word."""
+    selector: list[str] = []
+    for word in words:
+        if selector or word.startswith("("):
+            selector.append(word)
+            if word.endswith(")"):
+                yield " ".join(selector)
+                selector = []
+        else:
+            yield word
