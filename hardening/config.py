@@ -15,6 +15,7 @@ from hardening.kinds import SCANNERS
 from hardening.model import Severity
 from hardening.policy.model import LEAST_REASON, Ignore, Offline
 from hardening.scanners.base import DEFAULT_LIMIT, Circumstances, Scanner
+from hardening.scanners.programs import find_program
 from restoreproof.config import Document, read
 from restoreproof.config.model import ConfigPath, Duration, Settings
 from restoreproof.config.plugins import Configured, read_plugins
@@ -23,6 +24,12 @@ from restoreproof.kinds import did_you_mean
 
 if TYPE_CHECKING:
     from restoreproof.config.schema import SchemaBuilder
+
+_VARIANTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "trivy": {f"trivy-{mode}": {"mode": mode} for mode in ("config", "secret", "fs")},
+}
+_WHERE_INSTALLED = frozenset({"actionlint"})
+"""Kinds that no wheel has: without a configuration they are left out where they are missing."""
 
 Level = Literal["critical", "high", "medium", "low", "info"]
 _Text = Annotated[str, Field(min_length=1)]
@@ -148,10 +155,14 @@ class HardeningConfig:
 
 
 def _by_default() -> dict[str, Configured[ScannerSettings]]:
+    """One scanner of each kind, and of each way of using it that needs no further words."""
     configured = {}
     for kind in SCANNERS.names():
-        settings = SCANNERS.load(kind).settings()
-        configured[kind] = Configured(kind, settings.model_validate({}), ScannerSettings(), {})
+        if kind in _WHERE_INSTALLED and find_program(kind) is None:
+            continue
+        for name, written in _VARIANTS.get(kind, {kind: {}}).items():
+            settings = SCANNERS.load(kind).settings().model_validate(written)
+            configured[name] = Configured(kind, settings, ScannerSettings(), written)
     return configured
 
 

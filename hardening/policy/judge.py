@@ -121,9 +121,9 @@ def _rule(issue: Issue, policy: Policy, now: datetime, baseline: Counter[str]) -
     by_severity = _rule_by_severity(issue, policy)
     if by_severity.treatment is not Treatment.BLOCKS:
         return by_severity
-    identity = next((one.identity for one in issue.findings if baseline[one.identity] > 0), None)
-    if identity is not None:
-        baseline[identity] -= 1
+    identities = {one.identity for one in issue.findings}
+    if any(baseline[identity] > 0 for identity in identities):
+        baseline.subtract(identities)  # of all its names: one more of the same is new
         return Ruling(issue, Treatment.KNOWN, "in the baseline")
     return _graced(issue, policy, now) or by_severity
 
