@@ -69,6 +69,8 @@ class Finding:
         fix: what makes it go away (a version, a change); empty where nothing does yet.
         help: where to read more; an address or empty.
         aliases: other names of the same rule or vulnerability.
+        disclosed: when the vulnerability became known, where the tool says so.
+        answered: the reason that stands beside the line itself, where the source answers the tool.
     """
 
     tool: str
@@ -81,6 +83,8 @@ class Finding:
     fix: str = ""
     help: str = ""
     aliases: tuple[str, ...] = ()
+    disclosed: datetime | None = None
+    answered: str = ""
 
     @property
     def identity(self) -> str:
@@ -92,6 +96,23 @@ class Finding:
         return joined.hexdigest()
 
 
+class Cause(StrEnum):
+    """Why something was not looked at. Only what is ``offline`` may be let pass by a policy."""
+
+    OFFLINE = "offline"
+    """The vulnerability data cannot be had from here."""
+    STALE = "stale"
+    """The vulnerability data is too old, or does not say how old it is."""
+    MISSING = "missing"
+    """The program is not installed, or in another version than the supported ones."""
+    TIME = "time"
+    """The time limit was reached."""
+    UNREADABLE = "unreadable"
+    """The tool could not read it, or we could not read the tool's report."""
+    SKIPPED = "skipped"
+    """The tool left it out."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotScanned:
     """Something that should have been looked at and was not, and why."""
@@ -99,6 +120,7 @@ class NotScanned:
     name: str
     reason: str
     hint: str = ""
+    cause: Cause = Cause.UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +146,48 @@ class Scan:
     data_from: datetime | None = None
     seconds: float = 0.0
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What one or several tools say about the same thing in the same place.
+
+    Attributes:
+        rule: the common name of the rule or vulnerability.
+        findings: never empty; ordered by tool and rule.
+        severity: the worst that any tool knows; ``unknown`` only where none knows.
+        lookup: who gave the severity where the tools did not; empty where they did.
+    """
+
+    rule: str
+    findings: tuple[Finding, ...]
+    severity: Severity
+    lookup: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it is: the most exact place of its findings."""
+        return max((one.place for one in self.findings), key=lambda place: place.line > 0)
+
+    @property
+    def title(self) -> str:
+        """One sentence, of the first tool."""
+        return self.findings[0].title
+
+    @property
+    def fix(self) -> str:
+        """What makes it go away; empty where no tool knows anything."""
+        return next((one.fix for one in self.findings if one.fix), "")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name by which an ignore or a VEX statement may call it."""
+        names = {self.rule}
+        for one in self.findings:
+            names |= {one.rule, *one.aliases}
+        return frozenset(names)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether two tools give different known severities."""
+        return len({one.severity for one in self.findings} - {Severity.UNKNOWN}) > 1

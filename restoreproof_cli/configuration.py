@@ -13,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from backup_lib.config import BackupConfig, describe, from_document
+from hardening.config import HardeningConfig
+from hardening.config import describe as describe_hardening
+from hardening.config import from_document as hardening_from
 from restoreproof.config import TOP_LEVEL, read
 from restoreproof.config.plugins import Configured
 from restoreproof.config.schema import Schema, SchemaBuilder
@@ -59,15 +62,17 @@ def check_configuration(explicit: str | None, emit: Listener) -> Overview:
         ConfigError: all problems at once, each with file, key and line.
     """
     document = read(explicit)
-    config = from_document(document)
+    hardening = hardening_from(document)
+    config = from_document(document)  # raises what the others noted, too
+    assert hardening is not None
     for table, name, reference in _references(config):
         try:
             reference.resolve(config.base, emit)
         except ConfigError as error:
             emit(Warned(f"{table}.{name}: {error.message}", error.hint))
-    if not config.sets:
+    if not config.sets and not document.data.get("hardening"):
         emit(Warned("no backup set is configured", "write a table [set.NAME]"))
-    entries = tuple(_entries(config))
+    entries = (*_entries(config), *_scanners(hardening))
     return Overview(config.path, entries)
 
 
@@ -83,6 +88,7 @@ def configuration_schema() -> Schema:
     """JSON Schema of the whole file."""
     builder = SchemaBuilder()
     describe(builder)
+    describe_hardening(builder)
     builder.other(TOP_LEVEL)
     return builder.build("restoreproof.toml")
 
@@ -98,6 +104,11 @@ def _entries(config: BackupConfig) -> Iterator[Entry]:
         yield Entry("sandbox", name, sandbox.kind)
     for name, alert in config.alerts.items():
         yield Entry("alert", name, alert.kind)
+
+
+def _scanners(config: HardeningConfig) -> Iterator[Entry]:
+    for name, scanner in config.scanners.items():
+        yield Entry("scanner", name, scanner.kind)
 
 
 def _references(config: BackupConfig) -> Iterator[tuple[str, str, SecretRef]]:

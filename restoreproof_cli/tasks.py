@@ -7,6 +7,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from backup_lib.tasks import collection as backup
+from hardening.tasks import collection as harden
 from restoreproof.tasking import execute, options_help
 
 
@@ -99,4 +100,5 @@ def namespace() -> Collection:
     root.add_task(init)
     root.add_collection(Collection("config", check, schema))
     root.add_collection(backup)
+    root.add_collection(harden)
     return root

@@ -40,7 +40,8 @@ TOP_LEVEL = {
     "signing": "the key that manifests and proofs are signed with, and the trusted ones",
     "state": "the folder of locks, memory and keys",
     "release": "releases",
-    "policy": "what scanners may find",
+    "hardening": "what scanners may find: the policy",
+    "scanner": "tools that look for weaknesses",
 }
 """Everything that may stand at the top level, of all packages; each reads its own."""
 

@@ -58,7 +58,7 @@ def write(tmp_path: Path) -> Write:
 
 def _problems(path: Path) -> list[tuple[str, int | None, str, str]]:
     document = read(path)
-    document.check(Outer, document.data["policy"], ("policy",))
+    document.check(Outer, document.data["hardening"], ("hardening",))
     with pytest.raises(ConfigProblems) as raised:
         document.finish()
     assert str(path) in raised.value.message
@@ -118,8 +118,8 @@ def test_missing_file_and_folder_instead(tmp_path: Path) -> None:
 
 def test_all_problems_at_once_in_the_order_of_lines(write: Write) -> None:
     path = write(
-        "polizy = 1\n"
-        "[policy]\n"
+        "hardning = 1\n"
+        "[hardening]\n"
         'prot = "5432"\n'
         'port = "5432"\n'
         'tags = ["a", 2]\n'
@@ -128,25 +128,25 @@ def test_all_problems_at_once_in_the_order_of_lines(write: Write) -> None:
         'most = "10 GB/s"\n'
         'drop = "101%"\n'
         'password = "hunter2-planted"\n'
-        "[policy.inner]\n"
+        "[hardening.inner]\n"
         "dept = 2\n"
     )
     found = _problems(path)
     assert [(key, line) for key, line, _, _ in found] == [
-        ("polizy", 1),
-        ("policy.name", 2),
-        ("policy.prot", 3),
-        ("policy.port", 4),
-        ("policy.tags[1]", 5),
-        ("policy.mode", 6),
-        ("policy.every", 7),
-        ("policy.most", 8),
-        ("policy.drop", 9),
-        ("policy.password", 10),
-        ("policy.inner.dept", 12),
+        ("hardning", 1),
+        ("hardening.name", 2),
+        ("hardening.prot", 3),
+        ("hardening.port", 4),
+        ("hardening.tags[1]", 5),
+        ("hardening.mode", 6),
+        ("hardening.every", 7),
+        ("hardening.most", 8),
+        ("hardening.drop", 9),
+        ("hardening.password", 10),
+        ("hardening.inner.dept", 12),
     ]
-    assert [hint for key, _, _, hint in found if key in ("polizy", "policy.prot")] == [
-        'did you mean "policy"?',
+    assert [hint for key, _, _, hint in found if key in ("hardning", "hardening.prot")] == [
+        'did you mean "hardening"?',
         'did you mean "port"?',
     ]
     assert found[-1][3] == 'did you mean "depth"?'
@@ -154,15 +154,15 @@ def test_all_problems_at_once_in_the_order_of_lines(write: Write) -> None:
 
 
 def test_one_problem_is_one_sentence(write: Write) -> None:
-    path = write('[policy]\nname = "x"\nzzz = 1\n')
+    path = write('[hardening]\nname = "x"\nzzz = 1\n')
     document = read(path)
-    document.check(Outer, document.data["policy"], ("policy",), also_known=("kind",))
+    document.check(Outer, document.data["hardening"], ("hardening",), also_known=("kind",))
     with pytest.raises(ConfigProblems) as raised:
         document.finish()
-    assert raised.value.message == f"{path}, line 3: policy.zzz is not a known key"
+    assert raised.value.message == f"{path}, line 3: hardening.zzz is not a known key"
     assert raised.value.hint.startswith("known keys: drop, every, folder")
     assert "kind" in raised.value.hint
-    assert (raised.value.path, raised.value.key, raised.value.line) == (path, "policy.zzz", 3)
+    assert (raised.value.path, raised.value.key, raised.value.line) == (path, "hardening.zzz", 3)
 
 
 def test_control_characters_in_keys_do_not_reach_the_terminal(write: Write) -> None:
@@ -175,11 +175,11 @@ def test_control_characters_in_keys_do_not_reach_the_terminal(write: Write) -> N
 
 def test_a_valid_table_keeps_its_types(write: Write) -> None:
     path = write(
-        '[policy]\nname = "x"\ntags = ["a"]\nmode = "b"\nevery = "1h30m"\nmost = "10 KiB"\n'
+        '[hardening]\nname = "x"\ntags = ["a"]\nmode = "b"\nevery = "1h30m"\nmost = "10 KiB"\n'
         'drop = "30 %"\nfolder = "sub/x"\npassword = { file = "pw" }\n'
     )
     document = read(path)
-    checked = document.check(Outer, document.data["policy"], ("policy",))
+    checked = document.check(Outer, document.data["hardening"], ("hardening",))
     document.finish()
     assert checked == Outer(
         name="x",

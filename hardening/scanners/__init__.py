@@ -1,0 +1,1 @@
+"""Scanners: one file each, behind the interface in :mod:`hardening.scanners.base`."""

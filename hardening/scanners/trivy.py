@@ -1,0 +1,254 @@
+"""Trivy: configuration, secrets, and known vulnerabilities in folders, images and SBOMs.
+
+Its report names neither the files it searched for secrets nor the packages its database does not
+know. So each scan begins with a control of the same mode. It never fetches its database while it
+scans, and one that is too old is fetched anew before, where that is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from hardening.model import Scan
+from hardening.scanners.base import Circumstances, Request
+from hardening.scanners.dockerfiles import is_dockerfile
+from hardening.scanners.files import files_below
+from hardening.scanners.programs import Versions, find_program, network_env
+from hardening.scanners.running import Plan, Reading, not_asked, scan_by_plan
+from hardening.scanners.trivy_report import read
+from restoreproof.config.model import ConfigPath, Settings
+from restoreproof.errors import Interrupted, RestoreproofError
+from restoreproof.process import clean_env, run
+
+SUPPORTED = Versions((0, 70), (1,))
+"""0.69.4 was a malicious release: nothing up to it is run for a scan."""
+
+Mode = Literal["config", "secret", "fs", "image", "sbom"]
+
+_SCANNERS = {"config": "misconfig", "secret": "secret", "fs": "vuln", "image": "vuln,secret"}
+_CONTROLS = {
+    "misconfig": ("Dockerfile", "FROM debian:latest\nUSER root\n"),
+    # in two pieces, so that nobody finds a token here
+    "secret": ("control.txt", "token = " + "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345\n"),
+    "vuln": ("requirements.txt", "jinja2==2.10\n"),
+}
+_OVER_TIME = "context deadline exceeded"
+
+
+class TrivySettings(Settings):
+    """``[scanner.NAME]`` with ``kind = "trivy"``."""
+
+    mode: Mode = "config"
+    """``config`` (Dockerfiles and the like), ``secret``, ``fs`` (vulnerabilities in lock files),
+    ``image``, or ``sbom``."""
+    path: str = "."
+    """The folder, or with ``sbom`` the file, relative to the root."""
+    image: str | None = None
+    """With ``image``: its name."""
+    archive: ConfigPath | None = None
+    """With ``image``: a file that ``docker save`` wrote, instead of a name."""
+    cache: ConfigPath | None = None
+    """Folder of its vulnerability database; ``restoreproof/trivy`` in the user's cache."""
+    skip: tuple[str, ...] = Field(default=())
+    """Folders that are left out, relative to the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the database says of itself.
+
+    Attributes:
+        updated: when its contents were gathered.
+    """
+
+    updated: datetime
+
+
+class Trivy:
+    """The scanner."""
+
+    tool = "trivy"
+
+    def __init__(self, settings: TrivySettings, circumstances: Circumstances) -> None:
+        self._settings = settings
+        self._circumstances = circumstances
+        self._cache = settings.cache or default_cache()
+
+    @classmethod
+    def settings(cls) -> type[BaseModel]:
+        return TrivySettings
+
+    @classmethod
+    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Trivy:
+        assert isinstance(settings, TrivySettings)
+        return cls(settings, circumstances)
+
+    @property
+    def _target(self) -> str:
+        if self._settings.mode == "image":
+            return str(self._settings.archive or self._settings.image or "")
+        return self._settings.path
+
+    def expected(self, root: Path) -> tuple[str, ...]:
+        if self._settings.mode != "config":
+            return (self._target,) if self._target else ()
+        skipped = self._settings.skip
+        return files_below(
+            root,
+            lambda path: is_dockerfile(path) and not any(map(path.is_relative_to, skipped)),
+            (self._settings.path,),
+        )
+
+    def scan(self, request: Request) -> Scan:
+        expected = self.expected(request.root)
+        data: Database | None = None
+        if self._looks_for_vulnerabilities:
+            data = self._database(request)
+            if data is None:
+                return not_asked(
+                    self.tool,
+                    self._circumstances,
+                    expected,
+                    "there is no vulnerability database, and it cannot be fetched from here",
+                    f"trivy image --download-db-only --cache-dir {self._cache}",
+                )
+        control = self._control(request)
+        if control.not_scanned:
+            rest = tuple(replace(control.not_scanned[0], name=name) for name in expected)
+            return replace(control, not_scanned=(*control.not_scanned, *rest))
+        scan = scan_by_plan(self._plan(request, expected), request, self._circumstances)
+        facts = {**scan.facts, "mode": self._settings.mode}
+        if data is not None:
+            facts["database"] = f"{data.updated:%Y-%m-%d %H:%M} UTC"
+        return replace(
+            scan,
+            data_from=data.updated if data else None,
+            seconds=scan.seconds + control.seconds,
+            facts=facts,
+        )
+
+    @property
+    def _looks_for_vulnerabilities(self) -> bool:
+        return self._settings.mode in {"fs", "image", "sbom"}
+
+    def _plan(self, request: Request, expected: tuple[str, ...]) -> Plan:
+        mode = self._settings.mode
+        command: list[str] = ["sbom"] if mode == "sbom" else ["image" if mode == "image" else "fs"]
+        if mode != "sbom":
+            command += ["--scanners", _SCANNERS[mode]]
+        if mode == "image":
+            command += ["--image-config-scanners", "misconfig,secret"]
+        for folder in self._settings.skip:
+            command += ["--skip-dirs", folder]
+        if self._settings.archive and mode == "image":
+            command += ["--input", str(self._settings.archive)]
+        else:
+            command += ["--", self._target]
+        return self._run(
+            request, command, expected, lambda raw: read(raw, request.root, mode, expected)
+        )
+
+    def _control(self, request: Request) -> Scan:
+        scanners = _SCANNERS.get(self._settings.mode, "vuln")
+        folder = request.scratch / "control"
+        folder.mkdir()
+        name, content = _CONTROLS[scanners.partition(",")[0]]
+        (folder / name).write_text(content)
+        plan = replace(
+            self._run(
+                request,
+                ["fs", "--scanners", scanners.partition(",")[0], "."],
+                (),
+                lambda raw: read(raw, folder, "fs", ()),
+            ),
+            control=name,
+        )
+        return scan_by_plan(plan, replace(request, root=folder), self._circumstances)
+
+    def _run(
+        self,
+        request: Request,
+        command: Sequence[str],
+        expected: tuple[str, ...],
+        reader: Callable[[bytes], Reading],
+    ) -> Plan:
+        docker = {name: os.environ[name] for name in ("DOCKER_HOST",) if name in os.environ}
+        return Plan(
+            tool=self.tool,
+            program="trivy",
+            supported=SUPPORTED,
+            args=[command[0], *_quiet(request), *self._options(command[0] == "sbom"), *command[1:]],
+            expected=expected,
+            read=reader,
+            env=docker,
+            over_time=lambda said: _OVER_TIME in said,
+        )
+
+    def _options(self, sbom: bool) -> list[str]:
+        seconds = f"{max(1, int(self._circumstances.limit))}s"
+        return [
+            *("--format", "json", "--timeout", seconds, "--cache-dir", str(self._cache)),
+            *("--ignorefile", "", "--offline-scan", "--skip-db-update", "--skip-java-db-update"),
+            *(() if sbom else ("--secret-config", "", "--skip-check-update")),
+        ]
+
+    def _database(self, request: Request) -> Database | None:
+        found = database(self._cache)
+        fresh = found and request.clock.now() - found.updated <= request.max_data_age
+        program = self._circumstances.program or find_program("trivy")
+        if fresh or request.offline or program is None:
+            return found
+        try:
+            run(
+                [
+                    str(program),
+                    *("image", *_quiet(request), "--download-db-only"),
+                    *("--cache-dir", str(self._cache)),
+                ],
+                env=clean_env(**network_env()),
+                stall_timeout=self._circumstances.limit,
+                cancel=request.cancel,
+                title="trivy",
+            )
+        except Interrupted:
+            raise
+        except RestoreproofError:
+            return found  # an old one is better than none: its age is judged
+        return database(self._cache)
+
+
+def _quiet(request: Request) -> list[str]:
+    configuration = request.scratch / "trivy.yaml"
+    configuration.write_text("{}\n")  # instead of one that lies about somewhere
+    return [
+        "--quiet",
+        "--config",
+        str(configuration),
+        "--skip-version-check",
+        "--disable-telemetry",
+    ]
+
+
+def default_cache() -> Path:
+    """Where the database is kept: shared by all projects of a user."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "restoreproof" / "trivy"
+
+
+def database(cache: Path) -> Database | None:
+    """The database in a cache folder; None where there is none that can be used."""
+    try:
+        stated = json.loads((cache / "db" / "metadata.json").read_text())
+        updated = datetime.fromisoformat(stated["UpdatedAt"])
+        known = stated["Version"] == 2 and updated.tzinfo is not None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Database(updated) if known and (cache / "db" / "trivy.db").is_file() else None

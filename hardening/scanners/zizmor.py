@@ -1,0 +1,159 @@
+"""zizmor: security of GitHub workflows. Offline only: what it asks GitHub for needs a token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from hardening.model import Finding, Place, Scan, Severity
+from hardening.scanners.base import Circumstances, Request
+from hardening.scanners.files import without_values
+from hardening.scanners.foreign import Foreign, below, parse_list, severity
+from hardening.scanners.programs import Versions
+from hardening.scanners.running import Plan, Reading, scan_by_plan
+from hardening.scanners.workflows import WorkflowSettings, workflows_below
+
+SUPPORTED = Versions((1, 5), (2,))
+
+LEVELS = {
+    "informational": Severity.INFO,
+    "low": Severity.LOW,
+    "medium": Severity.MEDIUM,
+    "high": Severity.HIGH,
+}
+
+_CONTROL = """\
+on: pull_request_target
+jobs:
+  control:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo ${{ github.event.pull_request.title }}
+"""
+
+
+class ZizmorSettings(WorkflowSettings):
+    """``[scanner.NAME]`` with ``kind = "zizmor"``."""
+
+    persona: str = Field(default="regular", pattern="^(regular|pedantic|auditor)$")
+    """How strict it is: ``regular``, ``pedantic`` or ``auditor``."""
+
+
+class _Local(Foreign):
+    verbatim_path: str
+
+
+class _Key(Foreign):
+    local: _Local | None = Field(default=None, alias="Local")
+
+
+class _Symbolic(Foreign):
+    key: _Key
+    annotation: str
+    kind: str
+
+
+class _Point(Foreign):
+    row: int
+
+
+class _Span(Foreign):
+    start_point: _Point
+
+
+class _Concrete(Foreign):
+    location: _Span
+    feature: str
+
+
+class _Location(Foreign):
+    symbolic: _Symbolic
+    concrete: _Concrete
+
+
+class _Determinations(Foreign):
+    severity: str
+
+
+class _Found(Foreign):
+    ident: str
+    desc: str
+    url: str
+    determinations: _Determinations
+    locations: list[_Location] = Field(min_length=1)
+
+
+class Zizmor:
+    """The scanner."""
+
+    tool = "zizmor"
+
+    def __init__(self, settings: ZizmorSettings, circumstances: Circumstances) -> None:
+        self._settings = settings
+        self._circumstances = circumstances
+
+    @classmethod
+    def settings(cls) -> type[BaseModel]:
+        return ZizmorSettings
+
+    @classmethod
+    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Zizmor:
+        assert isinstance(settings, ZizmorSettings)
+        return cls(settings, circumstances)
+
+    def expected(self, root: Path) -> tuple[str, ...]:
+        return workflows_below(root, self._settings.paths)
+
+    def scan(self, request: Request) -> Scan:
+        files = self.expected(request.root)
+        folder = request.scratch / ".github" / "workflows"
+        folder.mkdir(parents=True)
+        control = folder / "control.yml"
+        control.write_text(_CONTROL)
+        plan = Plan(
+            tool=self.tool,
+            program="zizmor",
+            supported=SUPPORTED,
+            args=[
+                *("--offline", "--no-config", "--no-ignores", "--quiet", "--no-progress"),
+                *("--persona", self._settings.persona, "--format", "json-v1"),
+                # otherwise what cannot be parsed is left out, with a warning
+                "--strict-collection",
+                *(f"./{name}" for name in files),
+                str(control),
+            ],
+            expected=files,
+            read=lambda raw: read(raw, request.root, files),
+            control=str(control),
+        )
+        return scan_by_plan(plan, request, self._circumstances)
+
+
+def read(raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:
+    """``zizmor --format json-v1`` over ``files``.
+
+    Raises:
+        Unreadable: it is not.
+    """
+    report = parse_list(_Found, raw)
+    return Reading(scanned=files, findings=tuple(_finding(one, root) for one in report))
+
+
+def _finding(found: _Found, root: Path) -> Finding:
+    primary = next((one for one in found.locations if one.symbolic.kind == "Primary"), None)
+    place = primary or found.locations[0]
+    key = place.symbolic.key.local
+    return Finding(
+        tool="zizmor",
+        rule=found.ident,
+        title=f"{found.desc}: {place.symbolic.annotation}",
+        severity=severity(found.determinations.severity, LEVELS),
+        said=found.determinations.severity,
+        place=Place(
+            below(root, key.verbatim_path) if key else "?",
+            place.concrete.location.start_point.row + 1,
+        ),
+        evidence=without_values(next(iter(place.concrete.feature.splitlines()), "")),
+        help=found.url,
+    )
