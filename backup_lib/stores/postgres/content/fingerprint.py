@@ -22,7 +22,6 @@ from backup_lib.stores.postgres.content.session import (
     Connect,
     opened,
     printable,
-    translated,
 )
 from backup_lib.stores.postgres.content.tables import (
     Catalogue,
@@ -32,6 +31,7 @@ from backup_lib.stores.postgres.content.tables import (
     parts,
     read_catalogue,
 )
+from backup_lib.stores.postgres.failures import translated
 from backup_lib.work import Work
 from restoreproof.errors import Unreachable
 from restoreproof.events import step

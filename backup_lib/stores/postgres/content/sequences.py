@@ -15,9 +15,9 @@ from backup_lib.stores.postgres.content.session import (
     Session,
     opened,
     printable,
-    translated,
 )
 from backup_lib.stores.postgres.content.tables import USER_SCHEMA
+from backup_lib.stores.postgres.failures import translated
 
 _BATCH = 200
 _SEQUENCES = f"""

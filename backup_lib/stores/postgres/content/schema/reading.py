@@ -25,8 +25,8 @@ from backup_lib.stores.postgres.content.session import (
     Session,
     opened,
     printable,
-    translated,
 )
+from backup_lib.stores.postgres.failures import translated
 from backup_lib.work import Work
 
 _FAMILIES = (relations, attached, routines, datatypes, environment, access, remarks)
