@@ -43,7 +43,7 @@ def queries() -> Iterator[str]:
     yield f"""
     SELECT 'subscription', quote_ident(subname), CASE WHEN {MAY_DUMP_SUBSCRIPTIONS}
       THEN 'its address may hold a password, of which not even a digest is kept; a restored one is '
-        'never enabled'
+        'never enabled, and how it streams is compared from PostgreSQL 18 on'
       ELSE 'pg_dump leaves it out: it wants a superuser for that' END {SUBSCRIPTIONS}
     """
     yield f"""
