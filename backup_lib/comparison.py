@@ -70,6 +70,9 @@ def _difference(source: Item, restored: Item | None) -> str:
     if source.count != restored.count:
         return f"had {source.count} rows at the source and has {restored.count} in the copy"
     if not source.digest or source.digest != restored.digest:
+        # without a count it is no set of rows but a definition
+        if source.count is None:
+            return "is not as it was at the source"
         return "has other content than at the source"
     return ""
 

@@ -59,7 +59,7 @@ class Item:
     """One part of a fingerprint: a table, label, collection, index, key type.
 
     Attributes:
-        kind: ``table``, ``large-objects``, ``schema``, ``sequence`` …
+        kind: ``table``, ``large-objects``, ``sequence``, ``view definition`` …
         name: as the store spells it, quoted where the store would quote it.
         digest: hex digest of the content, independent of order; empty for a bounded item.
         count: number of rows, points, keys; None where that means nothing.

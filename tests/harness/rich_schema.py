@@ -8,6 +8,7 @@ DATABASE = """
 COMMENT ON DATABASE {database} IS 'one of everything';
 ALTER DATABASE {database} OWNER TO "Rich Owner";
 ALTER DATABASE {database} SET work_mem = '5MB';
+ALTER DATABASE {database} CONNECTION LIMIT 77;
 ALTER ROLE clerk IN DATABASE {database} SET statement_timeout = '1h';
 GRANT CONNECT ON DATABASE {database} TO clerk;
 REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;

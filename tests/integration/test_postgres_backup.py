@@ -253,7 +253,8 @@ def test_a_request_to_stop_leaves_nothing_running(
 @pytest.fixture
 def slow_dump(tools: Path) -> Path:
     """pg_dump that holds its locks for a while: it is stopped once it has begun to write."""
-    replace_tool(tools, "pg_dump", '"$REAL" "$@" | (head -c 100; sleep 3; cat)')
+    begun = tools / "begun"
+    replace_tool(tools, "pg_dump", f'"$REAL" "$@" | (head -c 100; touch {begun}; sleep 3; cat)')
     return tools
 
 
@@ -266,6 +267,9 @@ def test_a_waiting_ddl_and_its_queue_are_named(
     source = source_of(postgres, "orders", programs=str(slow_dump))
 
     def alter() -> None:
+        while not (slow_dump / "begun").exists():
+            time.sleep(0.02)
+        reading.start()
         with postgres.connect("orders") as connection:
             connection.execute("ALTER TABLE orders ADD COLUMN more int")
 
@@ -273,12 +277,11 @@ def test_a_waiting_ddl_and_its_queue_are_named(
         with postgres.connect("orders") as connection:
             connection.execute("SELECT count(*) FROM orders")
 
-    later = [threading.Timer(1.0, alter), threading.Timer(1.4, read)]
-    for timer in later:
-        timer.start()
+    altering, reading = threading.Thread(target=alter), threading.Timer(0.4, read)
+    altering.start()
     source.backup(MemorySet().sink(), told)
-    for timer in later:
-        timer.join()
+    altering.join()
+    reading.join()
     warnings = [event for event in events if isinstance(event, Warned)]
     assert any("AccessExclusiveLock on public.orders" in warning.message for warning in warnings)
     assert any("1 more wait behind it" in warning.message for warning in warnings)

@@ -337,3 +337,62 @@ def test_an_older_major_is_proven_but_for_what_is_printed_differently(
         "table definition public.customers"
     }
     drop_subscriptions(newest, "rich")
+
+
+# what PostgreSQL itself made is treated apart by pg_dump
+APART = {
+    "public dropped": "DROP SCHEMA public",
+    "public made anew": "DROP SCHEMA public; CREATE SCHEMA public",
+    "public owned": "ALTER SCHEMA public OWNER TO clerk",
+    "public closed": "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    "public opened": "GRANT CREATE ON SCHEMA public TO PUBLIC; COMMENT ON SCHEMA public IS NULL",
+    "language dropped": "DROP EXTENSION plpgsql",
+    "language revoked": "REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
+    "grants written out": "CREATE TABLE t (n int); GRANT SELECT ON t TO auditor;"
+    "REVOKE ALL ON t FROM auditor, postgres; GRANT ALL ON t TO postgres",
+    "partition attached": "CREATE TABLE p (a int, b text) PARTITION BY LIST (a);"
+    "CREATE TABLE q (b text, x int, a int); ALTER TABLE q DROP x; CREATE INDEX ON q (b);"
+    "ALTER TABLE p ATTACH PARTITION q FOR VALUES IN (1); CREATE INDEX ON p (b);"
+    "ALTER TABLE p ADD PRIMARY KEY (a); CREATE TABLE r (a int REFERENCES p)",
+    "inherited twice": "CREATE TABLE a (x int NOT NULL); CREATE TABLE b (y int) INHERITS (a);"
+    "CREATE TABLE c (x int, y int PRIMARY KEY); ALTER TABLE c ALTER x SET NOT NULL;"
+    "ALTER TABLE c INHERIT a; CREATE TABLE d () INHERITS (a, c)",
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_is_dumped_in_its_own_way_is_equal_too(pair: Pair, work: Work, name: str) -> None:
+    fill(pair.origin, "apart", APART[name])
+    source = back_up(pair.origin, "apart", work)
+    target = Target("postgres", pair.server.params(), disposable=True)
+    restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
+    comparison = compared(source, restored.target, work)
+    pair.server.drop_database("apart")
+    pair.origin.drop_database("apart")
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
+
+
+def test_what_pg_dump_leaves_out_is_named(postgres: PostgresServer, work: Work) -> None:
+    fill(
+        postgres,
+        "lost",
+        "CREATE EXTENSION hstore; CREATE TABLE theirs (n int PRIMARY KEY);"
+        "ALTER EXTENSION hstore ADD TABLE theirs",
+        "CREATE INDEX mine ON theirs (n)",
+        "CREATE FUNCTION pg_catalog.hidden() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TABLE parent (n int PRIMARY KEY); CREATE TABLE child (n int REFERENCES parent);"
+        "ALTER TABLE child DISABLE TRIGGER ALL",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'mine'::regclass",
+        "CREATE INDEX broken ON child (n)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",
+    )
+    schema = read_schema(lambda: postgres.connect("lost"), snapshot=None, work=work)
+    assert {(gap.kind, gap.name) for gap in schema.not_covered} == {
+        ("index", "public.mine"),
+        ("function", "pg_catalog.hidden()"),
+        ("invalid index", "public.mine"),
+        ("invalid index", "public.broken"),
+        ("disabled foreign key", "child_n_fkey on public.child"),
+    }
+    assert not any("broken" in item.name or "mine" in item.name for item in schema.items)

@@ -41,6 +41,12 @@ def test_every_difference_is_named(restored: tuple[Item, ...], says: str) -> Non
     assert says in result.differences[0].what
 
 
+def test_a_definition_that_differs_is_no_content() -> None:
+    view = Item("view query", "public.v", "33")
+    (found,) = compare(of(view), of(replace(view, digest="34")), AT).differences
+    assert found.what == "is not as it was at the source"
+
+
 @pytest.mark.parametrize("value", [4, 10])
 def test_a_sequence_outside_its_bounds_differs(value: int) -> None:
     restored = replace(SEQUENCE, low=value, high=value)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import LiteralString
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from backup_lib.model import Target
-from restoreproof.errors import NoSpace, RestoreproofError, Unreachable
+from backup_lib.stores.postgres import failures
+from restoreproof.errors import Unreachable
 
 APPLICATION = "restoreproof"
 CONNECT_SECONDS = 10
@@ -113,7 +113,7 @@ def hint_for(text: str) -> str:
 
 def unreachable(error: psycopg.Error, target: Target, dbname: str | None = None) -> Unreachable:
     """What a failed connection means."""
-    text = _sentence(error)
+    text = failures.sentence(error)
     user = target.params.get("user", "the user")
     if "permission denied for database" in text:
         hint = f"GRANT CONNECT ON DATABASE {dbname or database_of(target)} TO {user}"
@@ -124,35 +124,10 @@ def unreachable(error: psycopg.Error, target: Target, dbname: str | None = None)
     )
 
 
-def query_failed(error: psycopg.Error, target: Target, doing: str) -> RestoreproofError:
-    """What a failed query of ours means."""
-    text = _sentence(error)
-    where = place_of(target)
-    if isinstance(error, psycopg.errors.DiskFull):
-        return NoSpace(f"{where} is out of space while {doing}: {text}", hint="free some room")
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        user = target.params.get("user", "the user")
-        return Unreachable(
-            f"no permission while {doing} in {where}: {text}",
-            hint=f'GRANT pg_read_all_data TO "{user}" (tables under row security: BYPASSRLS too)',
-        )
-    if isinstance(error, psycopg.errors.QueryCanceled):
-        hint = (
-            "on a replica, raise max_standby_streaming_delay or turn hot_standby_feedback on"
-            if "recovery" in text
-            else "somebody or a timeout cancelled the query: see the server's log"
-        )
-        return Unreachable(f"{where} cancelled the query while {doing}: {text}", hint=hint)
-    return Unreachable(f"{where} failed while {doing}: {text}", hint="look into the server's log")
-
-
-@contextmanager
-def translated(target: Target, doing: str) -> Iterator[None]:
-    """Turn psycopg's errors within the block into ours."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise query_failed(error, target, doing) from None
+def translated(target: Target, doing: str) -> AbstractContextManager[None]:
+    """Turn psycopg's errors within the block into ours, which name the database and the role."""
+    user = target.params.get("user", "")
+    return failures.translated(doing, where=place_of(target), user=user)
 
 
 def value(connection: psycopg.Connection, query: LiteralString, *params: object) -> object:
@@ -160,18 +135,3 @@ def value(connection: psycopg.Connection, query: LiteralString, *params: object)
     row = connection.execute(query, params or None).fetchone()
     assert row is not None
     return row[0]
-
-
-def _sentence(error: psycopg.Error) -> str:
-    """The last line of libpq's message that says something, without its prefixes."""
-    primary = error.diag.message_primary
-    if primary:
-        return primary
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith(("Multiple connection", "- host:"))]
-    text = (kept or lines or [type(error).__name__])[0]
-    for mark in ("FATAL:", "failed: "):
-        _, found, rest = text.rpartition(mark)
-        if found:
-            text = rest.strip()
-    return text

@@ -17,7 +17,7 @@ from backup_lib.stores.postgres.connection import (
     connect,
     database_of,
     place_of,
-    query_failed,
+    translated,
     value,
 )
 from restoreproof.errors import Inconclusive, Refused, Unreachable
@@ -64,11 +64,8 @@ def administration(target: Target, avoid: str) -> Iterator[psycopg.Connection]:
         break
     else:
         connection = connect(target, dbname=others[-1])
-    with connection:
-        try:
-            yield connection
-        except psycopg.Error as error:
-            raise query_failed(error, target, "preparing the database") from None
+    with connection, translated(target, "preparing the database"):
+        yield connection
 
 
 def present(admin: psycopg.Connection, target: Target, name: str) -> Present:

@@ -19,7 +19,7 @@ from backup_lib.stores.postgres.address import ENCRYPTED
 from backup_lib.stores.postgres.assertions import check
 from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from backup_lib.stores.postgres.connection import connect, database_of, place_of
-from backup_lib.stores.postgres.content import METHOD, ROWS_METHOD, Circumstances, compared
+from backup_lib.stores.postgres.content import METHOD, ROWS_METHOD, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs, client_tools
@@ -97,11 +97,9 @@ class PostgresRestorer:
 
     def fingerprint(self, record: StoreRecord, target: Target, work: Work) -> Fingerprint:
         taken = record.backup.fingerprint
-        if taken is None:
-            raise Inconclusive(
-                "the backup was made without a fingerprint",
-                hint="set fingerprint = true for this store; the next backup can be proven",
-            )
+        jobs = min(work.jobs, _MOST_JOBS)
+        if taken is None:  # a dump that some other tool made: what is in it, and no more
+            return take(lambda: connect(target), snapshot=None, jobs=jobs, work=work)
         if taken.method not in (METHOD, ROWS_METHOD):
             raise Inconclusive(
                 f"the backup's fingerprint is of the method {taken.method}, unknown here",
@@ -113,7 +111,7 @@ class PostgresRestorer:
             Circumstances(
                 features.major(record.backup.server.version), disposable=target.disposable
             ),
-            jobs=min(work.jobs, _MOST_JOBS),
+            jobs=jobs,
             work=work,
         )
 

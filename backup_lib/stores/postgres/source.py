@@ -171,12 +171,12 @@ class PostgresSource:
         def connection() -> psycopg.Connection:
             return connect(run.target, application=run.application)
 
-        def beside(*, after: bool) -> Beside:
+        def beside(cancel: Cancellation, *, after: bool) -> Beside:
             return read_beside(
                 connection,
                 snapshot=run.snapshot.name,
                 lock_timeout=job.lock_timeout,
-                work=work,
+                work=replace(work, cancel=cancel),
                 after=after,
             )
 
@@ -185,7 +185,7 @@ class PostgresSource:
                 "dump": lambda stop: dump(job, sink, work, stop)
             }
             if fingerprint:
-                before = beside(after=False)
+                before = beside(cancel, after=False)
                 pieces["fingerprint"] = lambda stop: take(
                     connection,
                     snapshot=run.snapshot.name,
@@ -195,7 +195,7 @@ class PostgresSource:
             try:
                 done = together(cancel, pieces)
                 taken: Fingerprint | None = done.get("fingerprint")
-                return taken and whole(taken, before, beside(after=True))
+                return taken and whole(taken, before, beside(cancel, after=True))
             finally:
                 watcher.stop()
 

@@ -28,7 +28,6 @@ from backup_lib.stores.postgres.content.session import (
     Connect,
     opened,
     printable,
-    translated,
 )
 from backup_lib.stores.postgres.content.tables import (
     Catalogue,
@@ -39,6 +38,7 @@ from backup_lib.stores.postgres.content.tables import (
     read_catalogue,
     refuse_changed,
 )
+from backup_lib.stores.postgres.failures import translated
 from backup_lib.work import Work
 from restoreproof.errors import Unreachable
 from restoreproof.events import step

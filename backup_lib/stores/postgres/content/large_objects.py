@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from backup_lib.model import Item
 from backup_lib.stores.postgres.content.expressions import Sums, sums
-from backup_lib.stores.postgres.content.session import Session, translated
+from backup_lib.stores.postgres.content.session import Session
+from backup_lib.stores.postgres.failures import translated
 from backup_lib.work import Work
 
 _CHUNK = 1 << 20

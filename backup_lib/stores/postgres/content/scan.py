@@ -15,11 +15,11 @@ from backup_lib.stores.postgres.content.expressions import Sums, column_fields, 
 from backup_lib.stores.postgres.content.session import (
     Connect,
     Session,
-    explained,
     opened,
     printable,
 )
 from backup_lib.stores.postgres.content.tables import Part
+from backup_lib.stores.postgres.failures import query_failed
 from backup_lib.work import Work
 from restoreproof.errors import RestoreproofError, Unreachable
 from restoreproof.events import Step
@@ -42,7 +42,7 @@ def read_part(session: Session, part: Part) -> Sums:
         fields = [text for column in columns for text in column_fields(column)]
         return Sums.of(session.row(sums(fields, part.source)))
     except psycopg.Error as error:
-        raise explained(error, f"reading table {printable(part.table.name)}") from error
+        raise query_failed(error, f"reading table {printable(part.table.name)}") from error
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ def _lock_at_once(session: Session, part: Part) -> bool:
         session.run("ROLLBACK TO SAVEPOINT before_lock")
         return False
     except psycopg.Error as error:
-        raise explained(error, f"reading table {printable(part.table.name)}") from error
+        raise query_failed(error, f"reading table {printable(part.table.name)}") from error
     session.run("RELEASE SAVEPOINT before_lock")
     return True
 
@@ -173,7 +173,7 @@ def _result(worker: Future[None]) -> None:
     except RestoreproofError:
         raise
     except psycopg.Error as error:
-        raise explained(error, "taking the fingerprint") from error
+        raise query_failed(error, "taking the fingerprint") from error
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from backup_lib.stores.postgres.content.session import (
     Session,
     opened,
     printable,
-    translated,
 )
 from backup_lib.stores.postgres.content.tables import USER_SCHEMA
+from backup_lib.stores.postgres.failures import translated
 
 _BATCH = 200
 _SET_BACK = "it was set back, or began anew, while the backup was made"

@@ -14,8 +14,6 @@ import psycopg
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from restoreproof.errors import NoSpace, Refused, RestoreproofError, Unreachable
-
 Connect: TypeAlias = "Callable[[], psycopg.Connection]"
 Row: TypeAlias = tuple[object, ...]
 
@@ -119,33 +117,3 @@ def opened(connect: Connect, snapshot: str | None) -> Iterator[Session]:
         yield Session(connection)
     finally:
         connection.close()
-
-
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn what psycopg raises while ``doing`` something into the errors of this software."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explained(error, doing) from error
-
-
-def explained(error: psycopg.Error, doing: str) -> RestoreproofError:
-    """What a failed query of ours means to a person."""
-    text = error.diag.message_primary or str(error).strip() or type(error).__name__
-    if "row-level security policy" in text:
-        return Refused(
-            f"row security hides rows from this role while {doing}: {text}",
-            hint="ALTER ROLE … BYPASSRLS for the role that takes backups; "
-            "else only a part of the table would be dumped",
-        )
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return Unreachable(
-            f"no permission while {doing}: {text}",
-            hint="GRANT pg_read_all_data TO the role that takes backups",
-        )
-    if isinstance(error, psycopg.errors.DiskFull):
-        return NoSpace(f"the server is out of space while {doing}: {text}", hint="free some room")
-    return Unreachable(
-        f"the server failed while {doing}: {text}", hint="look into the server's log"
-    )

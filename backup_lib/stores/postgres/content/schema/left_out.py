@@ -26,6 +26,13 @@ _IN_A_SYSTEM_SCHEMA = (
     ("pg_collation", "collnamespace"),
 )
 
+_ADDED = (
+    ("pg_class", "pg_index", "indexrelid", "indrelid"),
+    ("pg_trigger", "pg_trigger", "oid", "tgrelid"),
+    ("pg_constraint", "pg_constraint", "oid", "conrelid"),
+    ("pg_rewrite", "pg_rewrite", "oid", "ev_class"),
+)
+
 
 def queries() -> Iterator[str]:
     """Rows of kind, name and reason."""
@@ -36,7 +43,7 @@ def queries() -> Iterator[str]:
     yield f"""
     SELECT 'subscription', quote_ident(subname), CASE WHEN {MAY_DUMP_SUBSCRIPTIONS}
       THEN 'its address may hold a password, of which not even a digest is kept; a restored one is '
-        'never enabled'
+        'never enabled, and how it streams is compared from PostgreSQL 18 on'
       ELSE 'pg_dump leaves it out: it wants a superuser for that' END {SUBSCRIPTIONS}
     """
     yield f"""
@@ -73,21 +80,16 @@ def queries() -> Iterator[str]:
         WHERE n.nspname IN ({schemas}) AND c.oid >= {FIRST_USER_OID}
           AND NOT {member(catalogue, "c.oid")}{rows}
         """
-    for catalogue, key, table in (
-        ("pg_class", "indexrelid", "pg_index.indrelid"),
-        ("pg_trigger", "oid", "pg_trigger.tgrelid"),
-        ("pg_constraint", "oid", "pg_constraint.conrelid"),
-        ("pg_rewrite", "oid", "pg_rewrite.ev_class"),
-    ):
-        source, column = table.split(".")
-        own = {"pg_trigger": " AND NOT x.tgisinternal"}.get(catalogue, "")
+    for catalogue, source, key, table in _ADDED:
+        # made after all of the extension's objects, and not along with the table
         yield f"""
         SELECT o.type, o.identity, 'pg_dump leaves out what was added to a table of an extension'
-        FROM {source} x JOIN pg_class c ON c.oid = x.{column}
+        FROM {source} x JOIN pg_class c ON c.oid = x.{table}
         JOIN pg_depend m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
           AND m.objsubid = 0 AND m.refclassid = 'pg_extension'::regclass AND m.deptype = 'e'
+        JOIN pg_depend k ON k.classid = '{catalogue}'::regclass AND k.objid = x.{key}
+          AND k.refclassid = m.classid AND k.refobjid = m.objid AND k.xmin <> m.xmin
         {identity(catalogue, "x", key)}
-        WHERE x.{key} >= {FIRST_USER_OID} AND c.relpersistence <> 't'{own}
-          AND x.{key} > (SELECT max(e.objid) FROM pg_depend e WHERE e.deptype = 'e'
-            AND e.refclassid = m.refclassid AND e.refobjid = m.refobjid)
+        WHERE c.relpersistence <> 't' AND x.{key} > (SELECT max(e.objid) FROM pg_depend e
+          WHERE e.deptype = 'e' AND e.refclassid = m.refclassid AND e.refobjid = m.refobjid)
         """

@@ -25,9 +25,10 @@ from backup_lib.stores.postgres.content.session import (
     Session,
     opened,
     printable,
-    translated,
 )
+from backup_lib.stores.postgres.failures import translated
 from backup_lib.work import Work
+from restoreproof.events import step
 
 _FAMILIES = (relations, attached, routines, datatypes, environment, access, remarks)
 _DIGEST_BITS = 128
@@ -81,8 +82,15 @@ def read_schema(
         session.run(f"SET LOCAL lock_timeout = {round(lock_timeout * 1000)}")
         majors = Majors(session.major, min(session.major, like or session.major))
         try:
-            with cancelled_with(work, session):
-                return _read(session, majors, missing_ok=missing_ok)
+            with (
+                step(
+                    work.emit, "schema", "reading the definitions", monotonic=work.clock.monotonic
+                ) as running,
+                cancelled_with(work, session),
+            ):
+                found = _read(session, majors, missing_ok=missing_ok)
+                running.outcome = f"{len(found.items)} items"
+                return found
         except psycopg.errors.LockNotAvailable:
             reason = f"somebody altered a table for longer than {lock_timeout:g} s (lock_timeout)"
         except (psycopg.errors.InternalError_, _Dropped):
