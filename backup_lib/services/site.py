@@ -17,8 +17,8 @@ from backup_lib.services.ladder import Expectations
 from backup_lib.services.memory import Memory
 from backup_lib.stores.base import Restorer, Source
 from restoreproof.clock import SYSTEM_CLOCK, Clock
-from restoreproof.errors import UsageError
-from restoreproof.events import Listener
+from restoreproof.errors import RestoreproofError, UsageError
+from restoreproof.events import Listener, Warned
 from restoreproof.signing import SigningKey, TrustedKeys
 
 if TYPE_CHECKING:
@@ -236,10 +236,16 @@ class Site:
         from restoreproof.alerts.dispatcher import Dispatcher, Route
         from restoreproof.pathnames import encode_component
 
+        channels: dict[str, Channel] = {}
+        for name in names:
+            try:
+                channels[name] = self.config.channel(name)
+            except RestoreproofError as error:
+                # it hides neither the verdict nor the other channels
+                emit(Warned(f'the alert channel "{name}" failed: {error.message}', error.hint))
         folder = self.config.state / "alerts"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Dispatcher(
-            {name: self.config.channel(name) for name in names},
+            channels,
             folder / f"{encode_component(set_name)}.json",
             route=Route(chosen.alert_route),
             remind_after=chosen.remind_after,
