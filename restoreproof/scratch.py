@@ -98,6 +98,7 @@ def _swept(folder: Path) -> bool:
 def _translated(error: OSError, parent: Path | None) -> Exception:
     full = space_error(error, parent) if parent is not None else None
     return full or Unreachable(
-        f"no folder for temporary files can be made: {error.strerror or error}",
-        hint="set TMPDIR to a folder that is writable for this user",
+        f"no folder for temporary files can be made in {parent or 'the usual places'}: "
+        f"{error.strerror or error}",
+        hint="name a folder that is there and writable for this user, such as by TMPDIR",
     )

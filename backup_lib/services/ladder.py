@@ -18,7 +18,8 @@ from backup_lib.services.memory import Memory, proof_key
 from backup_lib.services.reading import read_every_byte, stored_size
 from backup_lib.services.rehearsal import Rehearsal, Rehearser, not_reached
 from backup_lib.work import Work
-from restoreproof.errors import JudgedBad, Unreachable
+from restoreproof.errors import JudgedBad, RestoreproofError, Unreachable
+from restoreproof.events import Warned
 from restoreproof.verdict import Verdict
 
 
@@ -56,6 +57,7 @@ class Climb:
         memory: of earlier proofs.
         rehearser: makes the rehearsal when the climb gets that far.
         work: listeners, clock, limits.
+        rests_on: what else a proof holds for: with another software or sandbox it is made anew.
     """
 
     destination: Destination
@@ -68,6 +70,7 @@ class Climb:
     memory: Memory
     rehearser: Callable[[], Rehearser]
     work: Work
+    rests_on: tuple[str, ...] = ()
 
     def verify(self) -> StoreVerification:
         """Climb as far as ``depth``; every rung asked for has a result."""
@@ -139,9 +142,10 @@ class Climb:
         )
 
     def _fresh(self) -> RungResult:
-        return judge_freshness(
-            self.record.backup.moment, self.work.clock.now(), self.expectations.max_age
-        )
+        # the moment is by the clock of the store's server; whatever that says, nothing in the set
+        # is newer than the set
+        moment = min(self.record.backup.moment, self.chosen.manifest.finished)
+        return judge_freshness(moment, self.work.clock.now(), self.expectations.max_age)
 
     def _size(self) -> RungResult:
         for artifact in self.record.artifacts:
@@ -200,7 +204,10 @@ class Climb:
             return Rehearsal(known.rungs, known.comparison)
         rehearsal = rehearser.rehearse()
         if all(rung.verdict is Verdict.PASSED for rung in rehearsal.rungs):
-            self.memory.prove(key, now, rehearsal.rungs, rehearsal.comparison)
+            try:
+                self.memory.prove(key, now, rehearsal.rungs, rehearsal.comparison)
+            except RestoreproofError as error:
+                self.work.emit(Warned(f"the proof is not remembered: {error.message}", error.hint))
         return rehearsal
 
     def _proof_key(self, asked: tuple[Rung, ...]) -> str:
@@ -213,6 +220,8 @@ class Climb:
             *(artifact.sha256 for artifact in self.record.artifacts),
             "",
             *asked,
+            "",
+            *self.rests_on,
             "",
             *self.expectations.assertions,
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from backup_lib.model import Comparison, RungResult
 from backup_lib.services.archive import PublishedSet
 from restoreproof.clock import from_rfc3339, rfc3339
+from restoreproof.errors import Inconclusive, UsageError
 from restoreproof.state import StateFile
 from restoreproof.verdict import Verdict
 
@@ -49,14 +50,23 @@ class Memory:
     """The verifier's memory: a state file that may be lost at the price of *cannot tell*."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = StateFile(path)
 
     def seen(self, place: str, set_name: str) -> Seen | None:
         """The newest set seen so far in the destination ``place``."""
-        entry = self._file.read().get("seen", {}).get(f"{place}/{set_name}")
-        if entry is None:
-            return None
-        return Seen(entry["sequence"], entry["digest"], from_rfc3339(entry["at"]))
+        try:
+            entry = self._file.read().get("seen", {}).get(f"{place}/{set_name}")
+            if entry is None:
+                return None
+            return Seen(int(entry["sequence"]), str(entry["digest"]), from_rfc3339(entry["at"]))
+        except UsageError as newer:  # nothing that the caller asked for is wrong
+            raise Inconclusive(newer.message, hint=newer.hint) from newer
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Inconclusive(
+                f"what is remembered of {set_name} cannot be read",
+                hint=f"bring {self._path} back from a copy, or move it away to begin without it",
+            ) from error
 
     def saw(self, place: str, newest: PublishedSet, at: datetime, *, replace: bool = False) -> None:
         """Remember ``newest``; an older one takes a newer one's place only with ``replace``."""
@@ -76,7 +86,10 @@ class Memory:
         entry = self._file.read().get("proven", {}).get(key)
         if entry is None:
             return None
-        remembered = _adapter().validate_python(entry, strict=False)
+        try:
+            remembered = _adapter().validate_python(entry, strict=False)
+        except ValueError:
+            return None  # of an older layout: it is proven anew
         if not timedelta() <= now - remembered.at <= within:
             return None
         rungs = tuple(replace(rung, remembered=remembered.at) for rung in remembered.rungs)
@@ -90,13 +103,21 @@ class Memory:
             raise ValueError("only passed rungs are remembered")
         with self._file.update() as data:
             proven = data.setdefault("proven", {})
-            for old in [k for k, e in proven.items() if at - from_rfc3339(e["at"]) > FORGET]:
+            for old in [k for k, entry in proven.items() if _is_old(entry, at)]:
                 del proven[old]
             proven[key] = _adapter().dump_python(Remembered(at, rungs, comparison), mode="json")
 
 
+def _is_old(entry: object, now: datetime) -> bool:
+    """Whether a proof is to be dropped; what cannot be read is."""
+    try:
+        return now - _adapter().validate_python(entry, strict=False).at > FORGET
+    except ValueError:
+        return True
+
+
 def proof_key(*parts: str) -> str:
-    """What a remembered proof is about (digests, method, rungs, assertions), as one digest."""
+    """What a remembered proof is about (digests, rungs, sandbox, assertions), as one digest."""
     joined = hashlib.sha256()
     for part in parts:
         encoded = part.encode()

@@ -30,7 +30,7 @@ def verify_sets(
         site: the configured objects.
         set_names: which sets.
         work: listeners, clock, limits.
-        backup: as in :func:`.verify_set`, like the next three.
+        backup: as in :func:`.verify_set`, like the next three; nobody is told of a named one.
         depth: the highest rung to climb to.
         again: restore and compare even what was proven before.
         accept_rollback: newer sets that were seen before were removed on purpose.
@@ -53,7 +53,8 @@ def verify_sets(
         )
         if proofs:
             result = keep_proof(site, result, work)
-        if alerts:
+        if alerts and backup is None:
+            # alerts are about the newest: an older one that is good must not end its incident
             tell(site, result, work)
         results.append(result)
     return tuple(results)

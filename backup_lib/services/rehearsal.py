@@ -30,6 +30,7 @@ from restoreproof.errors import (
     Refused,
     RestoreproofError,
     Unreachable,
+    UsageError,
 )
 from restoreproof.events import Warned, step
 from restoreproof.verdict import Verdict
@@ -85,7 +86,7 @@ class Rehearser:
             refusal = self._pre_check(recipe)
             if refusal:
                 return self._without(refusal)
-        except Inconclusive as unknown:
+        except (Inconclusive, UsageError) as unknown:
             return self._without(_result(Rung.RESTORE, unknown))
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -101,7 +102,8 @@ class Rehearser:
                         f"trying again, {attempt + 1} of {ATTEMPTS}",
                     )
                 )
-            except (Inconclusive, NoSpace, Refused) as hindered:
+            except (Inconclusive, NoSpace, Refused, UsageError) as hindered:
+                # UsageError: a tool or a library is missing on this machine
                 return self._without(_result(Rung.RESTORE, hindered))
         raise AssertionError("unreachable: the last attempt returns")
 

@@ -17,8 +17,8 @@ from backup_lib.services.ladder import Expectations
 from backup_lib.services.memory import Memory
 from backup_lib.stores.base import Restorer, Source
 from restoreproof.clock import SYSTEM_CLOCK, Clock
-from restoreproof.errors import UsageError
-from restoreproof.events import Listener
+from restoreproof.errors import RestoreproofError, UsageError
+from restoreproof.events import Listener, Warned
 from restoreproof.signing import SigningKey, TrustedKeys
 
 if TYPE_CHECKING:
@@ -236,6 +236,7 @@ class Site:
         from restoreproof.alerts.dispatcher import REMIND_AFTER, Dispatcher, Route
         from restoreproof.pathnames import encode_component
 
+<<<<<<< HEAD
         chosen = self.config.set(set_name) if set_name is not None else None
         asked = chosen.alerts if chosen else None
         names = tuple(self.config.alerts) if asked is None else asked
@@ -250,6 +251,21 @@ class Site:
             folder / f"{file}.json",
             route=Route(chosen.alert_route) if chosen else Route.ALL,
             remind_after=chosen.remind_after if chosen else REMIND_AFTER,
+=======
+        channels: dict[str, Channel] = {}
+        for name in names:
+            try:
+                channels[name] = self.config.channel(name)
+            except RestoreproofError as error:
+                # it hides neither the verdict nor the other channels
+                emit(Warned(f'the alert channel "{name}" failed: {error.message}', error.hint))
+        folder = self.config.state / "alerts"
+        return Dispatcher(
+            channels,
+            folder / f"{encode_component(set_name)}.json",
+            route=Route(chosen.alert_route),
+            remind_after=chosen.remind_after,
+>>>>>>> fool
             clock=self.clock,
             emit=emit,
         )

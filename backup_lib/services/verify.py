@@ -28,14 +28,23 @@ from backup_lib.services.reading import stored_size
 from backup_lib.services.rehearsal import Rehearser, not_reached
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.work import Work
+<<<<<<< HEAD
 from restoreproof.errors import (
     Interrupted,
     JudgedBad,
+=======
+from restoreproof import canonical_json
+from restoreproof.errors import (
+    Inconclusive,
+    NoSpace,
+    Refused,
+>>>>>>> fool
     RestoreproofError,
     Unreachable,
     UsageError,
 )
 from restoreproof.verdict import Verdict
+from restoreproof.version import version
 
 
 def verify_set(
@@ -74,16 +83,19 @@ def verify_set(
             )
         else:
             chosen, listing, problem = _named(site, plan, backup)
-    except Unreachable as away:
-        stopped = RungResult(Rung.EXISTS, Verdict.INCONCLUSIVE, away.message, away.hint)
-        return _all_stopped(plan, "", stopped, depth, work, notes)
+    except (Unreachable, Inconclusive, NoSpace, Refused) as hindered:
+        return _all_stopped(plan, "", _hindered(hindered), depth, work, notes)
     if chosen is None:
         assert problem is not None
         return _all_stopped(plan, backup or "", problem, depth, work, notes)
-    stores = [
-        _verify_store(site, plan, store, chosen, listing, depth, work, again=again)
-        for store in plan.stores
-    ]
+    stores: list[StoreVerification] = []
+    for store in plan.stores:
+        try:
+            judged = _verify_store(site, plan, store, chosen, listing, depth, work, again=again)
+        except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+            # one store that cannot be judged keeps no other from its verdict, and none from alerts
+            judged = _stopped(store, plan.kinds[store], _hindered(hindered), plan, depth)
+        stores.append(judged)
     if problem is not None:
         stores = [_with_problem(store, problem, depth) for store in stores]
     extra = {record.name for record in chosen.manifest.stores} - set(plan.stores)
@@ -160,7 +172,9 @@ def _newest(
     rolled_back = _rolled_back(newest, seen) if seen and not accept_rollback else None
     if rolled_back is None:
         site.memory.saw(plan.destination_name, newest, work.clock.now(), replace=accept_rollback)
-    return newest, listing, rolled_back or problem
+    # a newer set that is there and damaged says more than that it is missing
+    damaged = problem if problem and problem.verdict is Verdict.FAILED else None
+    return newest, listing, damaged or rolled_back or problem
 
 
 def _named(
@@ -220,21 +234,23 @@ def _verify_store(
     again: bool,
 ) -> StoreVerification:
     record = next((r for r in chosen.manifest.stores if r.name == store), None)
-    if record is None:
+    if record is None or record.kind != plan.kinds[store]:
         stopped = RungResult(
             Rung.EXISTS,
             Verdict.FAILED,
-            f"the newest set {chosen.ref.set_id} holds no backup of {store}",
+            f"the newest set {chosen.ref.set_id} holds no backup of {store}"
+            + (f" ({plan.kinds[store]}) but one of a {record.kind}" if record else ""),
             f"was it added since? make a new set: inv backup.run --set {plan.name}",
         )
         return _stopped(store, plan.kinds[store], stopped, plan, depth)
     expectations = plan.expectations[store]
+    sandbox = site.config.sandbox_name(plan.name, store)
 
     def rehearser() -> Rehearser:
         return Rehearser(
             restorer=site.restorer(record.kind),
             source=StoredArtifactSource(plan.destination, chosen.ref, record, work.cancel),
-            sandbox=site.sandbox_for(plan.name, store),
+            sandbox=site.sandbox(sandbox),
             assertions=expectations.assertions,
             depth=depth,
             work=work,
@@ -251,6 +267,11 @@ def _verify_store(
         memory=site.memory,
         rehearser=rehearser,
         work=work,
+        rests_on=(
+            version(),
+            sandbox,
+            canonical_json.dumps(site.config.sandboxes[sandbox].as_json()).decode(),
+        ),
     ).verify()
 
 
@@ -280,6 +301,10 @@ def _with_problem(store: StoreVerification, problem: RungResult, depth: Rung) ->
         for rung in store.rungs
     )
     return replace(store, rungs=rungs)
+
+
+def _hindered(error: RestoreproofError) -> RungResult:
+    return RungResult(Rung.EXISTS, Verdict.INCONCLUSIVE, error.message, error.hint)
 
 
 def _stopped(

@@ -6,7 +6,7 @@ incident each verdict is told at once the first time, and again only as a remind
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -87,10 +87,11 @@ def observe(memory: Memory, findings: Iterable[Finding], now: datetime) -> Memor
             )
         else:
             incidents[subject] = Incident(finding.verdict, finding.reason, finding.hint, now)
+    seen = Memory(incidents, good)
     for name, verdict in _stores(by_subject.values()).items():
-        if verdict is Verdict.PASSED:
+        if worst((verdict, *_open(seen, name))) is Verdict.PASSED:
             good[Subject(*name, _WHOLE_STORE)] = now
-    return Memory(incidents, good)
+    return seen
 
 
 def alerts_due(
@@ -115,9 +116,19 @@ def alerts_due(
 def heartbeats(
     memory: Memory, findings: Iterable[Finding], now: datetime, host: str
 ) -> tuple[Heartbeat, ...]:
-    """One for each store that this run judged."""
+    """One for each store that this run judged.
+
+    A rung that the run did not climb to, and that did not pass when last judged, counts: a shallow
+    look says nothing against it.
+    """
     return tuple(
-        Heartbeat(*name, verdict, now, memory.last_good.get(Subject(*name, _WHOLE_STORE)), host)
+        Heartbeat(
+            *name,
+            worst((verdict, *_open(memory, name))),
+            now,
+            memory.last_good.get(Subject(*name, _WHOLE_STORE)),
+            host,
+        )
         for name, verdict in _stores(findings).items()
     )
 
@@ -189,6 +200,13 @@ def _stores(findings: Iterable[Finding]) -> dict[tuple[str, str], Verdict]:
     for finding in findings:
         verdicts.setdefault((finding.set, finding.store), []).append(finding.verdict)
     return {name: worst(each) for name, each in verdicts.items()}
+
+
+def _open(memory: Memory, name: tuple[str, str]) -> Iterator[Verdict]:
+    """The verdicts of a store's incidents that go on."""
+    for subject, incident in memory.incidents.items():
+        if (subject.set, subject.store) == name and incident.passed_again is None:
+            yield incident.verdict
 
 
 def _alert(

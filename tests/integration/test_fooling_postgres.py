@@ -215,6 +215,26 @@ def test_whatever_is_altered_in_the_copy_is_named(
     }
 
 
+def test_what_a_database_is_called_and_told_is_not_taken_for_commands(
+    postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("fool")
+    remark = """it's "told"\n\\connect postgres\n-- Name: x; Type: ACL; Schema: -; Owner: y
+CREATE TABLE public.injected ();\n\\"""
+    with postgres.connect("fool") as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+        told = sql.Literal(remark)
+        connection.execute(sql.SQL("COMMENT ON DATABASE fool IS {}").format(told))
+        connection.execute(sql.SQL("ALTER DATABASE fool SET my.remark = {}").format(told))
+    assert_proven(back_up(postgres, "fool", work), other, work)
+    query = (
+        "SELECT shobj_description(oid, 'pg_database'), current_setting('my.remark')"
+        " FROM pg_database WHERE datname = 'fool'"
+    )
+    with other.connect("fool") as connection:
+        assert connection.execute(query).fetchone() == (remark, remark)
+
+
 # ── while the backup is made ────────────────────────────────────────────────────────────────────
 
 MEANWHILE = {
@@ -240,7 +260,7 @@ def between_snapshot_and_dump(
         step()
         return read
 
-    monkeypatch.setattr("backup_lib.stores.postgres.source.read_sequences", read)
+    monkeypatch.setattr("backup_lib.stores.postgres.content.fingerprint.read_sequences", read)
 
 
 @pytest.mark.parametrize("name", MEANWHILE)

@@ -73,6 +73,15 @@ def test_a_pass_tells_nobody_and_beats(rig: Rig) -> None:
     assert heartbeat.last_good == START
 
 
+def test_a_shallow_look_does_not_make_a_store_pass_that_fails_further_up(rig: Rig) -> None:
+    rig.run(finding(F, rung="content"))
+    rig.run(finding(P, rung="exists"))
+    last = rig.first.heartbeats[-1]
+    assert (last.verdict, last.last_good) == (F, None)
+    rig.run(finding(P, rung="content"))
+    assert rig.first.heartbeats[-1].verdict is P
+
+
 def test_a_failure_is_told_at_once_with_all_that_is_known(rig: Rig) -> None:
     rig.run(finding(P))
     assert rig.run(finding(F, reason="a byte differs"), after=HOUR) == ["failed"]

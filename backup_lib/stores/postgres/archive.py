@@ -39,7 +39,16 @@ _ATTACHED = (
 )
 _DATA = ("TABLE DATA", "MATERIALIZED VIEW DATA", "SEQUENCE SET", "BLOBS", "BLOB DATA")
 _ALWAYS = ("ENCODING", "STDSTRINGS", "SEARCHPATH")
-_SECTION = re.compile(rb"^-- Name: .*; (?=Type: )", re.MULTILINE)
+_SECTION = re.compile(rb"-- Name: .*; Type: ([^;]*);")
+_TOKEN = re.compile(
+    rb"E'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|^(?:--|\\).*\n?|.|\n", re.MULTILINE
+)
+"""A quoted text or name as a whole, a line that is a comment or a command of psql, or one byte.
+
+What is quoted comes from the database, and may look like anything: a comment on it can hold lines
+that begin as a section does, or as a command.
+"""
+
 _PROPERTY_SECTIONS = (b"DATABASE PROPERTIES", b"ACL", b"COMMENT")
 _DATABASE = ("DATABASE PROPERTIES", "ACL - DATABASE ", "COMMENT - DATABASE ")
 
@@ -88,13 +97,16 @@ def database_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 def properties_in(script: bytes) -> bytes:
     """The sections of a script made with ``--create`` that neither make nor enter a database."""
-    found = []
-    for section in _SECTION.split(script)[1:]:
-        kind, _, body = section.partition(b";")
-        if kind.removeprefix(b"Type: ") in _PROPERTY_SECTIONS:
-            lines = body.splitlines(keepends=True)[1:]
-            end = next((n for n, line in enumerate(lines) if line.startswith(b"\\")), len(lines))
-            found.append(b"".join(lines[:end]))
+    found: list[bytes] = []
+    wanted = False
+    for token in _TOKEN.finditer(script):
+        text = token[0]
+        if section := _SECTION.match(text):
+            wanted = section[1] in _PROPERTY_SECTIONS
+        elif text.startswith(b"\\"):
+            wanted = False
+        elif wanted:
+            found.append(text)
     return b"".join(found)
 
 

@@ -29,6 +29,12 @@ CONNECTION_LOST = (
     "remaining connection slots",
     "canceling statement due to conflict with recovery",
     "canceling statement due to user request",
+    "Input/output error",
+    "Read-only file system",
+    "Too many open files",
+    "Cannot allocate memory",
+    "could not read block",
+    "invalid page in block",
 )
 """Signs of trouble with the server or this machine; none of them says anything about a backup."""
 

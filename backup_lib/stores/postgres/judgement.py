@@ -38,6 +38,11 @@ _SERVER_LACKS = (
     'for encoding "',
     "could not create locale",
     "access method",
+    "shared_preload_libraries",
+    "must be preloaded",
+    "can only create extension in database",
+    "invalid value for parameter",
+    "invalid configuration parameter name",
 )
 """Signs that the server is not made for this backup: no evidence against the backup."""
 
@@ -49,7 +54,12 @@ _NO_RIGHT = (
     "must be able to SET ROLE",
     "must have",
 )
-_LOCALE_MATTERS = ("violates partition constraint", "violates check constraint", "no partition of")
+_LOCALE_MATTERS = (
+    "violates partition constraint",
+    "violates check constraint",
+    "no partition of",
+    "could not create unique index",
+)
 
 
 def judge_archive(

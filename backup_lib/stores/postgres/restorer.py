@@ -36,7 +36,7 @@ from backup_lib.stores.postgres.restore import (
 )
 from backup_lib.stores.postgres.roles import existing_roles, make_placeholders, restore_roles
 from backup_lib.work import Work
-from restoreproof.errors import Inconclusive, Refused, Unreachable, UsageError
+from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from backup_lib.sandboxes.base import ServerRecipe
@@ -127,7 +127,7 @@ def _plan(source: ArtifactSource, target: Target, options: RestoreOptions, work:
     dumped_by = str(record.backup.details.get("dumped_by") or record.backup.server.version)
     artifact = next((a for a in record.artifacts if a.role == DATABASE_ROLE), None)
     if artifact is None:
-        raise UsageError(
+        raise JudgedBad(
             f"the set holds no dump of {record.name}", hint="backup.show lists what is in it"
         )
     encrypted = target.params.get("sslmode") in ENCRYPTED

@@ -138,7 +138,7 @@ def read_catalogue(session: Session, *, standby: bool) -> Catalogue:
 def _left_out(  # one rule of pg_dump a line
     kind: str, persistence: str, name: str, extension: object, config: bool, standby: bool
 ) -> tuple[str, str] | None:
-    if name.startswith(("pg_catalog.", "information_schema.")):
+    if name.startswith(("pg_", '"pg_', "information_schema.")):
         return "table", "lies in a system schema, which pg_dump leaves out"
     if kind == "f":
         return "foreign table", "its rows live on another server and are not in the dump"
@@ -171,8 +171,11 @@ def measured(session: Session, tables: tuple[Table, ...]) -> list[Table]:
 
 
 _CHANGED = """
-SELECT t.name FROM unnest(%s::int8[], %s::text[]) t (oid, name) JOIN pg_class c ON c.oid = t.oid
-WHERE c.relfilenode <> pg_relation_filenode(c.oid) OR to_regclass(t.name) IS DISTINCT FROM c.oid
+SELECT t.name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+  LATERAL (SELECT format('%%I.%%I', n.nspname, c.relname)::text AS name) t
+WHERE c.oid = ANY (%s::oid[])
+  AND (c.relfilenode <> pg_relation_filenode(c.oid) OR to_regclass(t.name) IS DISTINCT FROM c.oid)
+ORDER BY 1
 """
 
 
@@ -186,8 +189,8 @@ def refuse_changed(session: Session, tables: tuple[Table, ...]) -> None:
     Raises:
         Unreachable: one of them was changed that way.
     """
-    parameters = ([table.oid for table in tables], [table.name for table in tables])
-    changed = [printable(str(name)) for (name,) in session.rows(_CHANGED, parameters)]
+    oids = [table.oid for table in tables]
+    changed = [printable(str(name)) for (name,) in session.rows(_CHANGED, (oids,))]
     if changed:
         raise Unreachable(
             f"{', '.join(changed[:5])} was emptied, rewritten or exchanged (TRUNCATE, ALTER TABLE, "
