@@ -8,7 +8,7 @@ from backup_lib.model import Rung, SetVerification
 from backup_lib.services.alerting import tell
 from backup_lib.services.proving import keep_proof
 from backup_lib.services.site import Site
-from backup_lib.services.verify import verify_set_or_say_why
+from backup_lib.services.verify import verify_set
 from backup_lib.work import Work
 
 
@@ -42,7 +42,7 @@ def verify_sets(
     """
     results: list[SetVerification] = []
     for name in set_names:
-        result = verify_set_or_say_why(
+        result = verify_set(
             site,
             name,
             work,

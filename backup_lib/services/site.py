@@ -236,22 +236,11 @@ class Site:
         from restoreproof.alerts.dispatcher import REMIND_AFTER, Dispatcher, Route
         from restoreproof.pathnames import encode_component
 
-<<<<<<< HEAD
         chosen = self.config.set(set_name) if set_name is not None else None
         asked = chosen.alerts if chosen else None
         names = tuple(self.config.alerts) if asked is None else asked
         if not names:
             return None
-        folder = self.config.state / "alerts"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # no set's name is written with a leading dash
-        file = encode_component(set_name) if set_name is not None else "-"
-        return Dispatcher(
-            {name: self.config.channel(name) for name in names},
-            folder / f"{file}.json",
-            route=Route(chosen.alert_route) if chosen else Route.ALL,
-            remind_after=chosen.remind_after if chosen else REMIND_AFTER,
-=======
         channels: dict[str, Channel] = {}
         for name in names:
             try:
@@ -259,13 +248,13 @@ class Site:
             except RestoreproofError as error:
                 # it hides neither the verdict nor the other channels
                 emit(Warned(f'the alert channel "{name}" failed: {error.message}', error.hint))
-        folder = self.config.state / "alerts"
+        # no set's name is written with a leading dash
+        file = encode_component(set_name) if set_name is not None else "-"
         return Dispatcher(
             channels,
-            folder / f"{encode_component(set_name)}.json",
-            route=Route(chosen.alert_route),
-            remind_after=chosen.remind_after,
->>>>>>> fool
+            self.config.state / "alerts" / f"{file}.json",
+            route=Route(chosen.alert_route) if chosen else Route.ALL,
+            remind_after=chosen.remind_after if chosen else REMIND_AFTER,
             clock=self.clock,
             emit=emit,
         )

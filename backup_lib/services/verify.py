@@ -28,17 +28,11 @@ from backup_lib.services.reading import stored_size
 from backup_lib.services.rehearsal import Rehearser, not_reached
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.work import Work
-<<<<<<< HEAD
-from restoreproof.errors import (
-    Interrupted,
-    JudgedBad,
-=======
 from restoreproof import canonical_json
 from restoreproof.errors import (
     Inconclusive,
     NoSpace,
     Refused,
->>>>>>> fool
     RestoreproofError,
     Unreachable,
     UsageError,
@@ -110,40 +104,6 @@ def verify_set(
         tuple(notes),
         manifest=chosen.digest,
     )
-
-
-def verify_set_or_say_why(
-    site: Site,
-    set_name: str,
-    work: Work,
-    *,
-    backup: str | None = None,
-    depth: Rung = Rung.ASSERTIONS,
-    again: bool = False,
-    accept_rollback: bool = False,
-) -> SetVerification:
-    """As :func:`verify_set`, where one set must not keep others from being verified.
-
-    Raises:
-        UsageError: the configuration is wrong.
-        Interrupted: it was asked for.
-    """
-    try:
-        return verify_set(
-            site,
-            set_name,
-            work,
-            backup=backup,
-            depth=depth,
-            again=again,
-            accept_rollback=accept_rollback,
-        )
-    except (UsageError, Interrupted):
-        raise
-    except RestoreproofError as error:
-        verdict = Verdict.FAILED if isinstance(error, JudgedBad) else Verdict.INCONCLUSIVE
-        stopped = RungResult(Rung.EXISTS, verdict, error.message, error.hint)
-        return _all_stopped(site.plan(set_name), "", stopped, depth, work, ())
 
 
 def _newest(
