@@ -194,6 +194,22 @@ def test_a_set_that_vanishes_before_it_was_ever_verified_is_missed(
     assert result.verdict is Verdict.FAILED
 
 
+def test_two_machines_that_give_the_same_number_replaced_nothing(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    run = back_up(site, work)
+    other = replace(run.ref, set_id="20991231T235959Z-ffffff")
+    shutil.copytree(folder_of(site, run.ref), folder_of(site, other))
+    later = replace(run.manifest, set_id=other.set_id, started=run.manifest.finished)
+    manifest = folder_of(site, other) / "manifest.dsse.json"
+    manifest.write_bytes(sign_manifest(later, site.signing_key()))
+    result = verify_set(site, "nightly", work, depth=Rung.EXISTS)
+    assert (result.set_id, result.verdict) == (other.set_id, Verdict.PASSED)
+    shutil.rmtree(folder_of(site, other))
+    assert verify_set(site, "nightly", work, depth=Rung.EXISTS).verdict is Verdict.FAILED
+
+
 def test_a_set_without_its_dump_is_bad(make_site: MakeSite, work: Work) -> None:
     site = make_site()
     run = back_up(site, work)
