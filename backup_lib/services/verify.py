@@ -77,7 +77,9 @@ def verify_set(
             )
         else:
             chosen, listing, problem = _named(site, plan, backup)
-    except (Unreachable, Inconclusive, NoSpace, Refused) as hindered:
+    except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+        if isinstance(hindered, UsageError) and backup is not None:
+            raise  # there is no such backup
         return _all_stopped(plan, "", _hindered(hindered), depth, work, notes)
     if chosen is None:
         assert problem is not None

@@ -268,6 +268,23 @@ def test_a_client_tool_that_is_missing_is_inconclusive_and_keeps_no_other_set_fr
     assert rung(results[0], Rung.RESTORE).reason == "there is no pg_restore"
 
 
+@pytest.mark.parametrize("obstacle", ["no folder", "no key that is trusted", "no key but a text"])
+def test_what_keeps_sets_from_being_read_is_inconclusive(
+    obstacle: str, make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    if obstacle == "no folder":
+        (site.config.base / "backups").rename(site.config.base / "away")
+    else:
+        shutil.rmtree(site.config.trusted_keys)
+    if obstacle == "no key but a text":
+        site.config.trusted_keys.mkdir()
+        (site.config.trusted_keys / "x.pub").write_text("ed25519:nonsense")
+    (result,) = verify_sets(Site.open(site.config.path), ["nightly"], work)
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
 # ── clocks ──────────────────────────────────────────────────────────────────────────────────────
 
 
