@@ -77,7 +77,9 @@ def verify_set(
             )
         else:
             chosen, listing, problem = _named(site, plan, backup)
-    except (Unreachable, Inconclusive, NoSpace, Refused) as hindered:
+    except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+        if isinstance(hindered, UsageError) and backup is not None:
+            raise  # there is no such backup
         return _all_stopped(plan, "", _hindered(hindered), depth, work, notes)
     if chosen is None:
         assert problem is not None
@@ -129,7 +131,11 @@ def _newest(
         notes.append(
             "cannot tell whether newer sets were removed: this is the first verification here"
         )
-    rolled_back = _rolled_back(newest, seen) if seen and not accept_rollback else None
+    # two machines that back up the same set may give the same number: then both sets are there
+    still_there = any(seen and known.digest == seen.digest for known in listing.published)
+    rolled_back = (
+        _rolled_back(newest, seen) if seen and not (still_there or accept_rollback) else None
+    )
     if rolled_back is None:
         site.memory.saw(plan.destination_name, newest, work.clock.now(), replace=accept_rollback)
     # a newer set that is there and damaged says more than that it is missing

@@ -194,6 +194,22 @@ def test_a_set_that_vanishes_before_it_was_ever_verified_is_missed(
     assert result.verdict is Verdict.FAILED
 
 
+def test_two_machines_that_give_the_same_number_replaced_nothing(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    run = back_up(site, work)
+    other = replace(run.ref, set_id="20991231T235959Z-ffffff")
+    shutil.copytree(folder_of(site, run.ref), folder_of(site, other))
+    later = replace(run.manifest, set_id=other.set_id, started=run.manifest.finished)
+    manifest = folder_of(site, other) / "manifest.dsse.json"
+    manifest.write_bytes(sign_manifest(later, site.signing_key()))
+    result = verify_set(site, "nightly", work, depth=Rung.EXISTS)
+    assert (result.set_id, result.verdict) == (other.set_id, Verdict.PASSED)
+    shutil.rmtree(folder_of(site, other))
+    assert verify_set(site, "nightly", work, depth=Rung.EXISTS).verdict is Verdict.FAILED
+
+
 def test_a_set_without_its_dump_is_bad(make_site: MakeSite, work: Work) -> None:
     site = make_site()
     run = back_up(site, work)
@@ -250,6 +266,23 @@ def test_a_client_tool_that_is_missing_is_inconclusive_and_keeps_no_other_set_fr
     results = verify_sets(site, ["nightly", "empty"], work)
     assert [result.verdict for result in results] == [Verdict.INCONCLUSIVE, Verdict.FAILED]
     assert rung(results[0], Rung.RESTORE).reason == "there is no pg_restore"
+
+
+@pytest.mark.parametrize("obstacle", ["no folder", "no key that is trusted", "no key but a text"])
+def test_what_keeps_sets_from_being_read_is_inconclusive(
+    obstacle: str, make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    if obstacle == "no folder":
+        (site.config.base / "backups").rename(site.config.base / "away")
+    else:
+        shutil.rmtree(site.config.trusted_keys)
+    if obstacle == "no key but a text":
+        site.config.trusted_keys.mkdir()
+        (site.config.trusted_keys / "x.pub").write_text("ed25519:nonsense")
+    (result,) = verify_sets(Site.open(site.config.path), ["nightly"], work)
+    assert result.verdict is Verdict.INCONCLUSIVE
 
 
 # ── clocks ──────────────────────────────────────────────────────────────────────────────────────
