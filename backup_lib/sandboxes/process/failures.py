@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Callable
 
 from backup_lib.sandboxes.base import ServerDied
 from backup_lib.sandboxes.process.budget import Budget
@@ -11,6 +13,8 @@ from restoreproof.errors import Inconclusive, JudgedBad, NoSpace, RestoreproofEr
 from restoreproof.process import Child
 
 _LOG_LINES = 5
+_LAST_ANSWER = 10.0
+_PAUSE = 0.05
 _DISK_FULL = os.strerror(errno.ENOSPC)
 
 
@@ -29,8 +33,13 @@ def not_started(kind: str, what: str, log: str) -> RestoreproofError:
     )
 
 
-def cause_of(error: Exception, kind: str, child: Child, budget: Budget) -> RestoreproofError | None:
-    """The trouble with the server behind an error of whoever used it; None where there is none."""
+def cause_of(
+    error: Exception, kind: str, child: Child, budget: Budget, answers: Callable[[], bool]
+) -> RestoreproofError | None:
+    """The trouble with the server behind an error of whoever used it; None where there is none.
+
+    A connection breaks before its server has ended: one that is not seen to have ended has to answer.
+    """
     if isinstance(error, RestoreproofError) and not isinstance(error, JudgedBad | Unreachable):
         return None
     budget.look()
@@ -38,11 +47,14 @@ def cause_of(error: Exception, kind: str, child: Child, budget: Budget) -> Resto
         return budget.error
     if _DISK_FULL in child.log_tail():
         return _no_space()
-    code = child.poll()
-    if code is None:
-        return None
+    deadline = time.monotonic() + _LAST_ANSWER
+    while (code := child.poll()) is None and time.monotonic() < deadline:
+        if answers():
+            return None
+        time.sleep(_PAUSE)
+    ended = "does not answer any more" if code is None else f"ended with status {code}"
     return ServerDied(
-        f"the disposable {kind} server ended with status {code} while it was in use",
+        f"the disposable {kind} server {ended} while it was in use",
         hint="run it again; the system may be short of memory: see the kernel's log",
     )
 

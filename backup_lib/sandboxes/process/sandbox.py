@@ -165,7 +165,9 @@ class ProcessSandbox:
                 try:
                     yield RunningServer(target=target, facts=chosen.facts)
                 except Exception as error:
-                    cause = failures.cause_of(error, recipe.kind, child, budget)
+                    cause = failures.cause_of(
+                        error, recipe.kind, child, budget, partial(recipe.is_ready, target)
+                    )
                     if cause is None:
                         raise
                     raise cause from error
