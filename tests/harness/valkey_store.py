@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,14 @@ from backup_lib.stores.valkey.source import ValkeySource
 from backup_lib.work import Work
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.valkey import ValkeyServer
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "RUNBOOK-BACKUP-RESTORE.md"
+
+
+def documented_user(name: str, password: str) -> list[str]:
+    """The rules that the runbook gives a user, as words for ``ACL SETUSER``."""
+    (rules,) = re.findall(rf"^ACL SETUSER ({name} .*)$", RUNBOOK.read_text(), re.MULTILINE)
+    return str(rules).replace("PASSWORD", password).split()
 
 
 def source_of(server: ValkeyServer | str, **settings: object) -> ValkeySource:

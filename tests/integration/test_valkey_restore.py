@@ -19,7 +19,7 @@ from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, U
 from tests.harness.memory_set import MemorySource
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer
 from tests.harness.valkey_content import command, fill
-from tests.harness.valkey_store import back_up, compared, source_of
+from tests.harness.valkey_store import back_up, compared, documented_user, source_of
 
 AS_IT_IS = RestoreOptions(globals=True)
 
@@ -67,6 +67,23 @@ def test_into_an_empty_server_with_aof_which_keeps_it(
     comparison = compared(backed_up, target, work)
     # users are in the aclfile, where one is configured, and in no append-only file
     assert {difference.kind for difference in comparison.differences} == {"ACL users"}
+
+
+def test_the_documented_rights_are_enough(
+    backed_up: MemorySource,
+    make_valkey_server: MakeValkeyServer,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PASSWORD", "pass-Zk3")
+    server = make_valkey_server()
+    with server.client() as client:
+        command(client, "ACL", "SETUSER", *documented_user("restore", "pass-Zk3"))
+        client.set("mine", "x")
+    source = source_of(server, username="restore", password={"env": "PASSWORD"})
+    options = RestoreOptions(overwrite=True, globals=True)
+    restored = ValkeyRestorer().restore(backed_up, source.target(), options, work)
+    assert compared(backed_up, restored.target, work).level == "exact"
 
 
 def test_a_server_with_data_is_refused_and_stays_as_it_was(

@@ -25,13 +25,10 @@ from tests.harness.memory_set import MemorySet
 from tests.harness.tls import Authority, tls_proxy
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer, free_port
 from tests.harness.valkey_content import fill
-from tests.harness.valkey_store import back_up, compared, restored, source_of
+from tests.harness.valkey_store import back_up, compared, documented_user, restored, source_of
 
 PASSWORD = "pass-Zk3"
-USER = (
-    f"backup on >{PASSWORD} resetkeys resetchannels -@all "
-    "+psync +replconf +ping +info +time +acl|list"
-)
+USER = " ".join(documented_user("backup", PASSWORD))
 
 
 @pytest.fixture
