@@ -41,7 +41,7 @@ def compare(source: Fingerprint, restored: Fingerprint, at: datetime) -> Compari
     unproven: list[NotCovered] = list(left_out)
     for key, item in expected.items():
         if item.expires is not None and item.expires <= at:
-            unproven.append(NotCovered(item.kind, item.name, "expired, not provable"))
+            unproven.append(NotCovered(item.kind, item.name, _expired(item)))
         elif key not in found and key in unread:
             continue
         elif what := _difference(item, found.get(key)):
@@ -51,7 +51,9 @@ def compare(source: Fingerprint, restored: Fingerprint, at: datetime) -> Compari
     differences += [
         Difference(item.kind, item.name, "is in the copy and was not at the source")
         for key, item in found.items()
-        if key not in expected and key not in unread
+        if key not in expected
+        and key not in unread
+        and not (item.expires is not None and item.expires <= at)
     ]
     share = equal / len(expected)
     if differences or not equal:
@@ -61,6 +63,12 @@ def compare(source: Fingerprint, restored: Fingerprint, at: datetime) -> Compari
     return Comparison(level, equal, tuple(differences), tuple(unproven), share)
 
 
+def _expired(item: Item) -> str:
+    """The reason, with the number of what is no longer provable."""
+    counted = "" if item.count is None else f"{item.count} {item.kind} "
+    return f"{counted}expired, not provable"
+
+
 def _difference(source: Item, restored: Item | None) -> str:
     """What is not the same, or an empty text."""
     if restored is None:
@@ -68,7 +76,8 @@ def _difference(source: Item, restored: Item | None) -> str:
     if source.low is not None or source.high is not None:
         return _out_of_bounds(source, restored)
     if source.count != restored.count:
-        return f"had {source.count} rows at the source and has {restored.count} in the copy"
+        rows = "rows" if source.kind == "table" else "entries"
+        return f"had {source.count} {rows} at the source and has {restored.count} in the copy"
     if not source.digest or source.digest != restored.digest:
         # without a count it is no set of rows but a definition
         if source.count is None:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from backup_lib.model import StoreRecord
+from backup_lib.model import Manifest, StoreRecord
 from backup_lib.reports.marks import mark
 from backup_lib.services.archive import Listing, PublishedSet
 from backup_lib.services.reading import stored_size
@@ -29,7 +29,16 @@ def render_run(run: BackupRun) -> RenderableType:
         f"  sequence {run.manifest.sequence}, {readable_size(run.stored_bytes)} stored, "
         f"{run.seconds:.1f} s",
     )
-    return Group(heading, *(_store_lines(record) for record in run.manifest.stores))
+    return Group(
+        heading, *_skew(run.manifest), *(_store_lines(record) for record in run.manifest.stores)
+    )
+
+
+def _skew(manifest: Manifest) -> tuple[Text, ...]:
+    """How far apart the moments of the stores are, where there are several."""
+    if len(manifest.stores) < 2:
+        return ()
+    return (Text(f"  its stores are {manifest.skew_seconds:.1f} s apart"),)
 
 
 def render_runs(runs: Sequence[BackupRun]) -> RenderableType:
@@ -105,14 +114,14 @@ def _store_lines(record: StoreRecord, *, full: bool = False) -> RenderableType:
         lines.append(
             Text(
                 f"      fingerprint {plain(backup.fingerprint.method)} "
-                f"({backup.fingerprint.consistency}): {len(items)} items, {rows} rows"
+                f"({backup.fingerprint.consistency}): {len(items)} items, {rows} {_counted(record)}"
             )
         )
         if full:
             lines += [
                 Text(
                     f"        {plain(item.kind)} {plain(item.name)}"
-                    + (f"  {item.count} rows" if item.count is not None else ""),
+                    + (f"  {item.count} {_counted(record)}" if item.count is not None else ""),
                     "dim",
                 )
                 for item in items
@@ -132,3 +141,7 @@ def _store_lines(record: StoreRecord, *, full: bool = False) -> RenderableType:
             )
         )
     return Group(*lines)
+
+
+def _counted(record: StoreRecord) -> str:
+    return "rows" if record.kind == "postgres" else "entries"

@@ -48,6 +48,7 @@ def _wait(stage: Stage) -> None:
     sys.stderr.write(
         f"\nconfiguration and backups: {stage.folder}\n"
         f"database: psql '{stage.dsn()}'\n"
+        f"sessions: valkey-cli -s '{stage.cache.params['unix_socket_path']}'\n"
         "Enter ends the servers and removes everything: "
     )
     sys.stderr.flush()

@@ -22,7 +22,10 @@ def render_story(story: Story) -> RenderableType:
             mark(Verdict.PASSED if act.as_expected else Verdict.FAILED),
             act.title,
             verdict_word(act.result.verdict),
-            Text(f"{act.decisive.rung}: {plain(act.decisive.reason)}", overflow="fold"),
+            Text(
+                "\n".join(f"{rung.rung}: {plain(rung.reason)}" for rung in act.decisive),
+                overflow="fold",
+            ),
         )
     alerts = Table.grid(padding=(0, 2))
     for told in story.alerts:
@@ -31,7 +34,7 @@ def render_story(story: Story) -> RenderableType:
         )
     good = story.verdict is Verdict.PASSED
     return Group(
-        Text(f"{story.flights:,} flights backed up", "bold"),
+        Text(f"{story.flights:,} flights and {story.sessions:,} sessions backed up", "bold"),
         render_run(story.backup),
         Text(),
         Text("proven", "bold"),

@@ -21,17 +21,26 @@ from backup_lib.work import Work
 from restoreproof.errors import InternalError
 from restoreproof.events import step
 from restoreproof.verdict import Verdict
-from restoreproof_cli.demo.damage import Forgery, flip_one_bit, publish_forged
-from restoreproof_cli.demo.flights import load
+from restoreproof_cli.demo import flights, sessions
+from restoreproof_cli.demo.damage import Forgery, flip_one_bit, publish_forged, with_right_crc
 
-SET, STORE, STREAM = "nightly", "flights", "restoreproof:alerts"
+SET, STREAM = "nightly", "restoreproof:alerts"
 
 ALTERED = Forgery(before=b"\tN14228\tEWR\tIAH\t227\t", after=b"\tN14228\tEWR\tIAH\t722\t")
 """The first flight of the year, 227 minutes in the air, becomes one of 722."""
 
+ALTERED_SESSION = Forgery(
+    before=sessions.ON_TIME.encode(),
+    after=sessions.CANCELLED.encode(),
+    store="sessions",
+    role="data",
+    mend=with_right_crc,
+)
+"""A flight that is on time becomes a delayed one."""
+
 CONFIGURATION = """\
 [set.nightly]
-stores = ["flights"]
+stores = ["flights", "sessions"]
 destination = "disk"
 rpo = "24h"
 
@@ -42,6 +51,11 @@ assertions = [
     "select count(*) > 300000 from flights",
     "select not exists (select from flights where carrier not in (select carrier from airlines))",
 ]
+
+[store.sessions]
+kind = "valkey"
+url = {sessions_url}
+assertions = ["EXISTS status:UA1545", "DBSIZE > 4000"]
 
 [destination.disk]
 kind = "local"
@@ -55,18 +69,22 @@ url = {alerts_url}
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One verification of the story, and the rung that decided it."""
+    """One verification of the story, and the rungs that decided it."""
 
     title: str
     result: SetVerification
     expected: Verdict
 
     @property
-    def decisive(self) -> RungResult:
-        """The first rung that did not pass, else the content rung."""
-        rungs = [rung for store in self.result.stores for rung in store.rungs]
-        bad = [rung for rung in rungs if rung.verdict is not Verdict.PASSED]
-        return bad[0] if bad else next(r for r in rungs if r.rung is Rung.CONTENT)
+    def decisive(self) -> tuple[RungResult, ...]:
+        """Of each store the first rung that did not pass; else the content rungs of all."""
+        stores = [store.rungs for store in self.result.stores]
+        bad = [
+            next((r for r in rungs if r.verdict is not Verdict.PASSED), None) for rungs in stores
+        ]
+        return tuple(rung for rung in bad if rung) or tuple(
+            rung for rungs in stores for rung in rungs if rung.rung is Rung.CONTENT
+        )
 
     @property
     def as_expected(self) -> bool:
@@ -91,6 +109,7 @@ class Story:
     Attributes:
         folder: where configuration, keys and backups are.
         flights: rows of the largest table.
+        sessions: keys of that kind.
         backup: what was published.
         acts: the verifications, in order.
         alerts: read back from the stream.
@@ -99,6 +118,7 @@ class Story:
 
     folder: Path
     flights: int
+    sessions: int
     backup: BackupRun
     acts: tuple[Act, ...]
     alerts: tuple[Told, ...]
@@ -126,6 +146,9 @@ class Stage:
 
         with self._servers:
             self.database = self._start(PostgresRecipe(), "Starting PostgreSQL").target
+            self.cache = self._start(
+                ValkeyRecipe(), "Starting Valkey, which holds sessions and caches"
+            ).target
             self.board = self._start(
                 ValkeyRecipe(), "Starting Valkey, which takes the alerts"
             ).target
@@ -143,8 +166,8 @@ class Stage:
             starting.outcome = f"{server.facts.product} {server.facts.version}"
         return server
 
-    def fill(self) -> int:
-        """Load the flights; the number of rows of the largest table."""
+    def fill(self) -> tuple[int, int]:
+        """Load flights and sessions; the number of rows of the largest table, and of sessions."""
         with step(
             self._work.emit,
             "fill",
@@ -154,9 +177,15 @@ class Stage:
             with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
                 connection.execute("create database flights")
             with psycopg.connect(self.dsn()) as connection:
-                count = load(connection)
-            filling.outcome = f"{count:,} flights"
-        return count
+                count = flights.load(connection)
+            with valkey.Valkey(unix_socket_path=self._socket(self.cache)) as client:
+                keys = sessions.load(client)
+            filling.outcome = f"{count:,} flights, {keys:,} sessions"
+        return count, keys
+
+    @staticmethod
+    def _socket(server: Target) -> str:
+        return server.params["unix_socket_path"]
 
     def dsn(self, database: str = "flights") -> str:
         """How the demo's database is reached."""
@@ -164,12 +193,14 @@ class Stage:
 
     def configure(self) -> Site:
         """Write ``restoreproof.toml`` and a signing key."""
-        socket = self.board.params["unix_socket_path"]
         (self.folder / "backups").mkdir(mode=0o700)
         (self.folder / "flights.dsn").write_text(self.dsn() + "\n")
         (self.folder / "flights.dsn").chmod(0o600)
         (self.folder / "restoreproof.toml").write_text(
-            CONFIGURATION.format(alerts_url=f'"unix://{socket}"')
+            CONFIGURATION.format(
+                alerts_url=f'"unix://{self._socket(self.board)}"',
+                sessions_url=f'"unix://{self._socket(self.cache)}"',
+            )
         )
         site = Site.open(self.folder / "restoreproof.toml", clock=self._work.clock)
         make_key(site)
@@ -178,7 +209,7 @@ class Stage:
     def alerts(self) -> tuple[Told, ...]:
         """The alert stream, as a dashboard would read it."""
         with valkey.Valkey(
-            unix_socket_path=self.board.params["unix_socket_path"], decode_responses=True
+            unix_socket_path=self._socket(self.board), decode_responses=True
         ) as client:
             entries: Any = client.xrange(STREAM)
         return tuple(
@@ -190,7 +221,7 @@ class Stage:
 def play(stage: Stage, work: Work) -> Story:
     """The story from the empty server to the recovery message."""
     begun = work.clock.monotonic()
-    flights = stage.fill()
+    rows, keys = stage.fill()
     site = stage.configure()
     backup = run_backup(site, SET, work)
     acts = [_act("the backup as it was made", site, work, Verdict.PASSED)]
@@ -203,14 +234,14 @@ def play(stage: Stage, work: Work) -> Story:
     flip_one_bit(stored)
     acts.append(_act("the bit flipped back", site, work, Verdict.PASSED))
 
-    forged = publish_forged(site, backup.manifest, ALTERED, work)
-    acts.append(
-        _act("one row altered, every checksum and the signature right", site, work, Verdict.FAILED)
-    )
+    forged = publish_forged(site, backup.manifest, work, ALTERED, ALTERED_SESSION)
+    title = "one row and one cached value altered, every checksum and the signature right"
+    acts.append(_act(title, site, work, Verdict.FAILED))
     plan.destination.delete(forged)
     return Story(
         folder=stage.folder,
-        flights=flights,
+        flights=rows,
+        sessions=keys,
         backup=backup,
         acts=tuple(acts),
         alerts=stage.alerts(),
@@ -222,7 +253,7 @@ def _act(title: str, site: Site, work: Work, expected: Verdict) -> Act:
     with step(work.emit, title, f"Verifying {title}", monotonic=work.clock.monotonic) as verifying:
         (result,) = verify_sets(site, (SET,), work)
         act = Act(title, result, expected)
-        verifying.outcome = f"{act.decisive.rung} {act.decisive.verdict}"
+        verifying.outcome = f"{act.decisive[0].rung} {act.decisive[0].verdict}"
     return act
 
 

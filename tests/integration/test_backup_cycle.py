@@ -87,7 +87,7 @@ def test_one_row_altered_with_every_checksum_repaired_is_found_at_content(
     site = make_site()
     run = back_up(site, work)
     forgery = Forgery(before=b"\titem 500\n", after=b"\titem 5OO\n")
-    forged = publish_forged(site, run.manifest, forgery, work)
+    forged = publish_forged(site, run.manifest, work, forgery)
     result = verify_set(site, "nightly", work)
     assert result.set_id == forged.set_id
     seen = verdicts(result)

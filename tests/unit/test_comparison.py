@@ -67,7 +67,14 @@ def test_what_expired_since_is_counted_and_not_proven() -> None:
     fleeting = Item("keys", "k", "33", 1, expires=AT - timedelta(seconds=1))
     result = compare(of(TABLE, fleeting), of(TABLE), AT)
     assert (result.level, result.equal) == (ProofLevel.EXACT, 1)
-    assert result.unproven == (NotCovered("keys", "k", "expired, not provable"),)
+    assert result.unproven == (NotCovered("keys", "k", "1 keys expired, not provable"),)
+
+
+def test_what_the_copy_has_and_may_drop_any_moment_is_no_difference() -> None:
+    fleeting = Item("keys", "k", "33", 1, expires=AT - timedelta(seconds=1))
+    lasting = replace(fleeting, expires=AT + timedelta(seconds=1))
+    assert compare(of(TABLE), of(TABLE, fleeting), AT).differences == ()
+    assert compare(of(TABLE), of(TABLE, lasting), AT).differences
 
 
 def test_a_bracketed_source_is_never_an_exact_proof() -> None:

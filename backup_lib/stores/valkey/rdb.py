@@ -68,6 +68,12 @@ class RdbFrame:
             return None
         return datetime.fromtimestamp(int.from_bytes(seconds, "little"), UTC)
 
+    @property
+    def checksum(self) -> int:
+        """The CRC-64 of everything but the last eight bytes, which should hold it."""
+        checksum: int = self._crc64.calc(self._held[:1], self._crc)
+        return checksum
+
     def judge(self) -> Frame:
         """The judgement, once all bytes were taken."""
         if not MAGIC.fullmatch(self.magic):
@@ -77,7 +83,7 @@ class RdbFrame:
         expected = int.from_bytes(self._held[1:], "little")
         if expected == 0:
             return Frame.NO_CHECKSUM
-        if self._crc64.calc(self._held[:1], self._crc) != expected:
+        if self.checksum != expected:
             return Frame.WRONG_CHECKSUM
         return Frame.WHOLE
 

@@ -84,6 +84,7 @@ class ValkeyRecipe:
             *("--daemonize", "no"),
             *("--enable-debug-command", "local"),  # its one use: loading an RDB file in place
             *("--maxmemory", "0"),
+            *("--repl-diskless-sync-delay", "0"),
         )
 
     def target(self, home: Path) -> Target:
