@@ -93,12 +93,18 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
     def grow(size: int) -> None:
         with server.connect(name) as connection:
             connection.execute("create table if not exists bulk (id bigserial, data bytea)")
-            # 1 MiB a piece that does not compress
+            # 1 MiB a piece that does not compress; copies lie too far apart for that as well
+            pieces = max(1, size >> 20)
             connection.execute(
                 "insert into bulk (data) select (select string_agg(sha256((n * 32768 + k)"
                 "::text::bytea), '') from generate_series(1, 32768) k)"
                 " from generate_series(1, %s) n",
-                (max(1, size >> 20),),
+                (min(pieces, 8),),
+            )
+            connection.execute(
+                "insert into bulk (data) select data from bulk, generate_series(2, %s)"
+                " where bulk.id <= 8",
+                (pieces // 8,),
             )
 
     def alter() -> None:
