@@ -26,20 +26,21 @@ case "$1" in --version) exec "$REAL" "$@";; esac
 """
 
 
-def fake_tool(folder: Path, programs: Path, tool: str, behaviour: str) -> Path:
-    """Put ``tool`` with that behaviour, and links to its real companions, into a new folder.
+def fake_tool(folder: Path, programs: Path, tools: str | tuple[str, ...], behaviour: str) -> Path:
+    """Put tools with that behaviour, and links to its real companions, into a new folder.
 
     Args:
         folder: is made; what the scripts leave to each other lies in it.
         programs: where the real tools are.
-        tool: the one that misbehaves; it says its version rightly.
+        tools: the ones that misbehave; they say their version rightly.
         behaviour: shell, with ``$REAL`` the real tool and ``$HERE`` the folder.
     """
     folder.mkdir()
-    for name in ("pg_dump", "pg_dumpall", "pg_restore"):
-        (folder / name).symlink_to(programs / name)
-    script = folder / tool
-    script.unlink()
-    script.write_text(_SCRIPT.format(here=folder, real=programs / tool, behaviour=behaviour))
-    script.chmod(0o755)
+    for name in ("pg_dump", "pg_dumpall", "pg_restore", "psql"):
+        tool = folder / name
+        if name in ((tools,) if isinstance(tools, str) else tools):
+            tool.write_text(_SCRIPT.format(here=folder, real=programs / name, behaviour=behaviour))
+            tool.chmod(0o755)
+        else:
+            tool.symlink_to(programs / name)
     return folder

@@ -30,8 +30,12 @@ class StoreRig:
         content: everything that is in the store, comparable.
         remains: sessions, locks, copies that a run has on the server at this moment.
         grow: put about so many bytes more into it.
+        shrink: take away what ``grow`` added.
         alter: change the content, so that it is not that of a backup; each time in the same way.
+        execute: run a statement in the store's own language.
+        demand_password: let the user ``locked`` in with the right password only.
         restorer: the program that restores, likewise.
+        target: names of places in it.
     """
 
     kind: str
@@ -43,7 +47,10 @@ class StoreRig:
     content: Callable[[], object]
     remains: Callable[[], list[str]]
     grow: Callable[[int], None]
+    shrink: Callable[[], None]
     alter: Callable[[], None]
+    execute: Callable[[str], None]
+    demand_password: Callable[[], None]
     restorer: str = ""
     target: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,17 +93,38 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
     def grow(size: int) -> None:
         with server.connect(name) as connection:
             connection.execute("create table if not exists bulk (id bigserial, data bytea)")
-            # 1 MiB a piece that does not compress
+            # 1 MiB a piece that does not compress; copies lie too far apart for that as well
+            pieces = max(1, size >> 20)
             connection.execute(
                 "insert into bulk (data) select (select string_agg(sha256((n * 32768 + k)"
                 "::text::bytea), '') from generate_series(1, 32768) k)"
                 " from generate_series(1, %s) n",
-                (max(1, size >> 20),),
+                (min(pieces, 8),),
+            )
+            connection.execute(
+                "insert into bulk (data) select data from bulk, generate_series(2, %s)"
+                " where bulk.id <= 8",
+                (pieces // 8,),
             )
 
     def alter() -> None:
         with server.connect(name) as connection:
             connection.execute("update orders set item = 'altered ' || id")
+
+    def execute(statement: str) -> None:
+        with server.connect(name) as connection:
+            connection.execute(statement)
+
+    def demand_password() -> None:
+        execute(
+            "do $$ begin if not exists (select from pg_roles where rolname = 'locked') then "
+            "create role locked login superuser password 'right'; end if; end $$"
+        )
+        rules = server.data / "pg_hba.conf"
+        rule = "local all locked scram-sha-256\n"
+        if not rules.read_text().startswith(rule):
+            rules.write_text(rule + rules.read_text())
+        execute("select pg_reload_conf()")
 
     return StoreRig(
         kind="postgres",
@@ -108,7 +136,10 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
         content=content,
         remains=remains,
         grow=grow,
+        shrink=lambda: execute("drop table bulk"),
         alter=alter,
+        execute=execute,
+        demand_password=demand_password,
         restorer="pg_restore",
         target={"database": name},
     )

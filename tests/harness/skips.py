@@ -39,7 +39,7 @@ ALLOWED: tuple[AllowedSkip, ...] = (
         "offsets, is tested everywhere",
     ),
     AllowedSkip(
-        "tests/faults/test_disk_full.py::*",
+        "tests/faults/*full*",
         "small disks are mounted, which some containers forbid; the limit on file size, at many "
         "offsets, is tested everywhere",
     ),

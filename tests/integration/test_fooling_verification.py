@@ -314,7 +314,7 @@ def test_an_older_set_that_is_good_does_not_end_the_incident_of_the_newest(
     channel = f'[alert.a]\nkind = "valkey"\nurl = "{valkey_server.url}"\nstream = "older"\n'
     site = make_site(tables=channel)
     run = back_up(site, work)
-    publish_forged(site, run.manifest, Forgery(b"\titem 500\n", b"\titem 5OO\n"), work)
+    publish_forged(site, run.manifest, work, Forgery(b"\titem 500\n", b"\titem 5OO\n"))
     (newest,) = verify_sets(site, ["nightly"], work)
     assert rung(newest, Rung.CONTENT).verdict is Verdict.FAILED
     (older,) = verify_sets(site, ["nightly"], work, backup=run.ref.set_id)

@@ -38,7 +38,7 @@ def cause_of(
 ) -> RestoreproofError | None:
     """The trouble with the server behind an error of whoever used it; None where there is none.
 
-    A connection breaks before its server has ended: one that is not seen to have ended has to answer.
+    A connection breaks before its server is seen to have ended: until then it has to answer.
     """
     if isinstance(error, RestoreproofError) and not isinstance(error, JudgedBad | Unreachable):
         return None
