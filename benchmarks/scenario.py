@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.results import Outcome
+from benchmarks.outcome import Outcome
 from benchmarks.site import Site, site
 
 SMALL = 100
