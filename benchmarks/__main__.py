@@ -51,6 +51,7 @@ def main() -> None:
             print(f"{name}:", file=sys.stderr, flush=True)
             outcome = scenario(name)(shared)
             results = results.having(replace(outcome, date=f"{datetime.now(UTC):%Y-%m-%d}"))
+            results = results.ordered(list(SCENARIOS))
             if options.write:  # each as soon as it is there: the next one may take long
                 RESULTS.parent.mkdir(exist_ok=True)
                 RESULTS.write_text(results.to_json(), encoding="utf-8")

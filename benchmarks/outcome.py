@@ -108,6 +108,12 @@ class Results:
         by_name = {known.name: known for known in self.outcomes} | {outcome.name: outcome}
         return replace(self, outcomes=tuple(by_name.values()))
 
+    def ordered(self, names: Sequence[str]) -> Results:
+        """With the outcomes in the order of these names of scenarios."""
+        return replace(
+            self, outcomes=tuple(sorted(self.outcomes, key=lambda one: names.index(one.name)))
+        )
+
     def to_json(self) -> str:
         return json.dumps(_rounded(asdict(self)), indent=1, ensure_ascii=False) + "\n"
 

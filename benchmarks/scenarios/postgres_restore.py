@@ -9,7 +9,7 @@ from benchmarks.site import PLAIN, RESTORED
 
 BASELINE, REHEARSED = "pg_restore", "rehearsal"
 COMMANDS = {
-    BASELINE: "`createdb; zstd -d \\| pg_restore` into a running server with default settings",
+    BASELINE: "`createdb; zstd -d | pg_restore` into a running server with default settings",
     REHEARSED: "`inv backup.verify --depth restore`: every byte read and its digest checked, a "
     "server made, started, restored into, removed",
 }
