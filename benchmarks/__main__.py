@@ -17,8 +17,8 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from benchmarks.machine import machine, versions
+from benchmarks.outcome import Results
 from benchmarks.report import rendered, write_into
-from benchmarks.results import Results
 from benchmarks.scenario import PROFILES, SCENARIOS, bench, scenario
 
 HERE = Path(__file__).parent
@@ -37,25 +37,26 @@ def main() -> None:
     profile = PROFILES[os.environ.get("RESTOREPROOF_PROFILE", "quick")]
     if options.rounds:
         profile = replace(profile, rounds=options.rounds)
-    outcomes = []
-    with bench(profile, options.folder) as shared:
-        for name in options.only or SCENARIOS:
-            print(f"{name}:", file=sys.stderr, flush=True)
-            outcomes.append(replace(scenario(name)(shared), date=f"{datetime.now(UTC):%Y-%m-%d}"))
     results = Results(
         profile=profile.name,
         command=f"RESTOREPROOF_PROFILE={profile.name} ./nox -s bench -- --write",
         machine=machine(options.folder or Path(gettempdir())),
         versions=versions(),
-        outcomes=tuple(outcomes),
+        outcomes=(),
     )
-    if options.write and options.only and RESULTS.exists():
+    if options.only and options.write and RESULTS.exists():
         results = results.after(Results.read(RESULTS))
+    with bench(profile, options.folder) as shared:
+        for name in options.only or SCENARIOS:
+            print(f"{name}:", file=sys.stderr, flush=True)
+            outcome = scenario(name)(shared)
+            results = results.having(replace(outcome, date=f"{datetime.now(UTC):%Y-%m-%d}"))
+            results = results.ordered(list(SCENARIOS))
+            if options.write:  # each as soon as it is there: the next one may take long
+                RESULTS.parent.mkdir(exist_ok=True)
+                RESULTS.write_text(results.to_json(), encoding="utf-8")
+                write_into(DOCUMENT, results)
     print(rendered(results))
-    if options.write:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(results.to_json(), encoding="utf-8")
-        write_into(DOCUMENT, results)
 
 
 if __name__ == "__main__":

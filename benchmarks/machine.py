@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ import zstandard
 
 from restoreproof.version import tool
 from tests.harness.postgres import bundled_programs
+
+_PEERS = {"restic": ("restic", "version"), "borg": ("borg", "--version")}
 
 
 def machine(folder: Path) -> Mapping[str, str]:
@@ -29,12 +32,14 @@ def versions() -> Mapping[str, str]:
     """Of everything that takes part."""
     zstd = re.search(r"v(\d[\d.]*)", _first_line("zstd", "--version"))
     postgres = _first_line(str(bundled_programs() / "postgres"), "--version")
+    peers = {name: argv for name, argv in _PEERS.items() if shutil.which(name)}
     return {
         "restoreproof": tool().split()[-1],
         "Python": platform.python_version(),
         "PostgreSQL": postgres.split()[2],
         "zstd (command)": zstd[1] if zstd else "unknown",
         "zstd (in Python)": ".".join(map(str, zstandard.ZSTD_VERSION)),
+        **{name: _first_line(*argv).split()[1] for name, argv in peers.items()},
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.results import Outcome
+from benchmarks.outcome import Outcome
 from benchmarks.site import Site, site
 
 SMALL = 100
@@ -77,6 +77,7 @@ SCENARIOS = {
     "postgres-backup": "benchmarks.scenarios.postgres_backup:measure",
     "postgres-restore": "benchmarks.scenarios.postgres_restore:measure",
     "postgres-memory": "benchmarks.scenarios.postgres_memory:measure",
+    "peers": "benchmarks.scenarios.peers:measure",
 }
 """In the order in which they run; a further store adds its line here."""
 

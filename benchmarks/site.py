@@ -88,12 +88,12 @@ class Site:
             env=self.environment,
         )
 
-    def _shell(self, script: str, *arguments: str) -> Sample:
+    def shell(self, script: str, *arguments: str, **environment: str) -> Sample:
         """Run a shell's pipeline, and measure it with the server."""
         return command(
             ["bash", "-c", f"set -euo pipefail; {script}", "bash", *arguments],
             servers=[self.server.pid],
-            env=self.environment,
+            env={**self.environment, **environment},
         )
 
     def forget(self, name: str) -> None:
@@ -117,7 +117,7 @@ class Site:
 
     def dump(self) -> Sample:
         """What a user would type: the same dump, compressed at the same level, synced."""
-        return self._shell(
+        return self.shell(
             '"$1" -Fc --compress=none --dbname="$2" | zstd -q -f -T0 -3 > "$3"; sync "$3"',
             self.program("pg_dump"),
             self.dsn,
@@ -126,7 +126,7 @@ class Site:
 
     def restore(self) -> Sample:
         """What a user would type to restore that dump into the running server."""
-        return self._shell(
+        return self.shell(
             '"$1" --maintenance-db="$3" "$4"; zstd -q -d < "$5" | "$2" --dbname="$3 dbname=$4"',
             self.program("createdb"),
             self.program("pg_restore"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.measure import Sample, Spread, Variant, cpu, in_turns, ratios, wall
-from benchmarks.results import Outcome, Target, Way
+from benchmarks.outcome import Outcome, Target, Way
 from benchmarks.scenario import Bench
 from benchmarks.site import PLAIN, PROVEN
 

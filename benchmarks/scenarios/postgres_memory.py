@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.measure import Sample, Spread, Variant, in_turns
-from benchmarks.results import Outcome, Target, Way
+from benchmarks.outcome import Outcome, Target, Way
 from benchmarks.scenario import SMALL, Bench
 from benchmarks.site import PROVEN, Site
 

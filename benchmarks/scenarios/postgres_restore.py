@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.measure import Sample, Variant, in_turns, ratios, wall
-from benchmarks.results import Outcome, Target, Way
+from benchmarks.outcome import Outcome, Target, Way
 from benchmarks.scenario import Bench
 from benchmarks.site import PLAIN, RESTORED
 
 BASELINE, REHEARSED = "pg_restore", "rehearsal"
 COMMANDS = {
-    BASELINE: "`createdb; zstd -d \\| pg_restore` into a running server with default settings",
+    BASELINE: "`createdb; zstd -d | pg_restore` into a running server with default settings",
     REHEARSED: "`inv backup.verify --depth restore`: every byte read and its digest checked, a "
     "server made, started, restored into, removed",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Sample, Variant, command, cpu, in_turns, ratios, wall
-from benchmarks.results import Outcome, Target, Way
+from benchmarks.outcome import Outcome, Target, Way
 from benchmarks.scenario import Bench
 
 ROOT = Path(__file__).parents[2]

@@ -71,9 +71,7 @@ class PostgresRecipe:
         )
 
     def command(self, programs: Path, home: Path) -> tuple[str, ...]:
-        settings = dict(_THROW_AWAY)
-        settings["max_parallel_maintenance_workers"] = str(min(os.cpu_count() or 1, 4))
-        settings["unix_socket_directories"] = os.fspath(home)
+        settings = {**_THROW_AWAY, "unix_socket_directories": os.fspath(home)}
         if features.major(installation.version(programs)) >= _LOGIN_TRIGGERS_SINCE:
             # one that writes down who logs in would change the copy whenever we look at it
             settings["event_triggers"] = "off"
@@ -162,7 +160,8 @@ _THROW_AWAY = {
     "jit": "off",
     # whatever the size of the data: more made no restore faster, and cost 7 % in page faults
     "shared_buffers": "128MB",
-    "maintenance_work_mem": "64MB",
+    "maintenance_work_mem": "32MB",
+    "max_parallel_maintenance_workers": "0",  # several indexes are built at once as it is
     # memory that goes when the process or its folder goes
     "shared_memory_type": "mmap",
     "dynamic_shared_memory_type": "mmap",

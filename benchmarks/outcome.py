@@ -10,6 +10,8 @@ from typing import Any
 
 from benchmarks.measure import Sample, Spread
 
+_SAME = ("profile", "machine", "versions")
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -92,17 +94,25 @@ class Results:
     outcomes: tuple[Outcome, ...]
 
     def after(self, earlier: Results) -> Results:
-        """With those scenarios of an earlier run that were left out now.
+        """With the outcomes of an earlier run, of those scenarios that are left out now.
 
         Raises:
-            SystemExit: the earlier run was of another size, machine or version.
+            SystemExit: that run was of another size, machine or version.
         """
-        same = ("profile", "machine", "versions")
-        if any(getattr(self, name) != getattr(earlier, name) for name in same):
+        if any(getattr(self, name) != getattr(earlier, name) for name in _SAME):
             raise SystemExit("the earlier results are of another machine or version: run all")
-        now = {outcome.name: outcome for outcome in self.outcomes}
-        kept = tuple(now.pop(outcome.name, outcome) for outcome in earlier.outcomes)
-        return replace(self, outcomes=(*kept, *now.values()))
+        return replace(self, outcomes=earlier.outcomes)
+
+    def having(self, outcome: Outcome) -> Results:
+        """With this outcome, in the place of an earlier one of its scenario."""
+        by_name = {known.name: known for known in self.outcomes} | {outcome.name: outcome}
+        return replace(self, outcomes=tuple(by_name.values()))
+
+    def ordered(self, names: Sequence[str]) -> Results:
+        """With the outcomes in the order of these names of scenarios."""
+        return replace(
+            self, outcomes=tuple(sorted(self.outcomes, key=lambda one: names.index(one.name)))
+        )
 
     def to_json(self) -> str:
         return json.dumps(_rounded(asdict(self)), indent=1, ensure_ascii=False) + "\n"
