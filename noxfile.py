@@ -175,10 +175,11 @@ def lock(session: nox.Session) -> None:
             *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"),
             *("--custom-compile-command", "./nox -s lock"),
             *(arg for extra in target.extras for arg in ("--extra", extra)),
-            *(arg for group in target.groups for arg in ("--group", group)),
+            *(arg for group in target.groups for arg in ("--group", f"pyproject.toml:{group}")),
             *constraints,
             *session.posargs,
-            *("pyproject.toml", "-o", path),
+            *(("pyproject.toml",) if target.project else ()),
+            *("-o", path),
             external=True,
         )
         constraints += ["-c", path]  # a package has one version, whatever the lock
