@@ -11,5 +11,6 @@ pytest_plugins = [
     "tests.harness.site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
+    "tests.harness.scanner_tools",
     "tests.harness.valkey",
 ]
