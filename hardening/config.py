@@ -87,6 +87,10 @@ class ScannerSettings(Settings):
     """The executable; looked for beside Python and on PATH by default."""
     limit: Duration = timedelta(seconds=DEFAULT_LIMIT)
     """How long it may take."""
+    may_be_empty: bool = False
+    """Whether there may be nothing for it to look at; otherwise that is not judged."""
+    block: tuple[Level, ...] = ()
+    """Severities of this tool that block as well, beyond those of ``[hardening]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,15 @@ class HardeningConfig:
         """Severities that the policy gives."""
         return {name: Severity(level) for name, level in self.settings.severity.items()}
 
+    @property
+    def stricter(self) -> dict[str, frozenset[Severity]]:
+        """Severities that block as well, by tool."""
+        found: dict[str, frozenset[Severity]] = {}
+        for one in self.scanners.values():
+            levels = frozenset(Severity(level) for level in one.common.block)
+            found[one.kind] = found.get(one.kind, frozenset()) | levels
+        return found
+
     def chosen(self, only: tuple[str, ...] = ()) -> dict[str, Scanner]:
         """Scanners by name: those of the file, else one of each kind that finds something.
 
@@ -149,9 +162,14 @@ class HardeningConfig:
             for name, one in configured.items()
             if not only or name in only or one.kind in only
         }
-        if self.scanners or only:
-            return made
-        return {name: one for name, one in made.items() if one.expected(self.root)}
+        return {
+            name: one
+            for name, one in made.items()
+            if not self._may_be_empty(name) or one.expected(self.root)
+        }
+
+    def _may_be_empty(self, name: str) -> bool:
+        return not self.scanners or self.scanners[name].common.may_be_empty
 
 
 def _by_default() -> dict[str, Configured[ScannerSettings]]:

@@ -13,5 +13,6 @@ pytest_plugins = [
     "tests.harness.fault_site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
+    "tests.harness.scanner_tools",
     "tests.harness.valkey",
 ]

@@ -135,6 +135,8 @@ def _rule_by_severity(issue: Issue, policy: Policy) -> Ruling:
         return Ruling(issue, Treatment.BLOCKS, "no tool knows how bad it is: look it up")
     if issue.severity in policy.block:
         return Ruling(issue, Treatment.BLOCKS)
+    if any(one.severity in policy.stricter.get(one.tool, ()) for one in issue.findings):
+        return Ruling(issue, Treatment.BLOCKS, "blocks for this tool")
     return Ruling(issue, Treatment.REPORTED, "below what blocks")
 
 

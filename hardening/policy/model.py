@@ -73,6 +73,7 @@ class Policy:
         vex: statements of all documents.
         baseline: how often each identity was there when the policy was adopted.
         looked_up: severities of what no tool knows one for.
+        stricter: severities that block as well where a tool of that name says them.
     """
 
     block: frozenset[Severity] = frozenset({Severity.CRITICAL, Severity.HIGH})
@@ -84,6 +85,7 @@ class Policy:
     vex: tuple[VexStatement, ...] = ()
     baseline: Mapping[str, int] = field(default_factory=dict)
     looked_up: Mapping[str, Severity] = field(default_factory=dict)
+    stricter: Mapping[str, frozenset[Severity]] = field(default_factory=dict)
 
 
 class Treatment(StrEnum):

@@ -14,7 +14,7 @@ from restoreproof.verdict import Verdict
 ROWS = 50
 """Of one table; a comment may not be longer than 64 KiB."""
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
 _MARKS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
 
 
@@ -64,6 +64,7 @@ def markdown_summary(report: Report) -> str:
 def escaped(text: str) -> str:
     """Text from outside, so that Markdown shows it as it is."""
     plain = _SPECIAL.sub(r"\\\1", shown(text))
+    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return plain.replace("@", "@\u200b").replace("://", ":\u200b//")
 
 

@@ -122,16 +122,17 @@ class PipAudit:
             for path in vendored_below(request.root)
             if path not in declared and next((request.root / path).rglob("*.py"), None)
         ]
+        expected = {pin.subject for pin in pins}
         if request.offline:
-            expected = tuple(sorted({pin.subject for pin in pins}))
             reason, hint = "no vulnerability service was asked: offline", "run it without --offline"
-            return not_asked(self.tool, self._circumstances, expected, reason, hint)
+            return not_asked(self.tool, self._circumstances, tuple(sorted(expected)), reason, hint)
         scans = [
             self._scan(layer, request, number) for number, layer in enumerate(layers(pins) or [[]])
         ]
         return replace(
             scans[0],
-            scanned=tuple(sorted(name for one in scans for name in one.scanned)),
+            # without the controls
+            scanned=tuple(sorted({name for one in scans for name in one.scanned} & expected)),
             not_scanned=(*(gap for one in scans for gap in one.not_scanned), *gaps),
             findings=tuple(found for one in scans for found in one.findings),
             seconds=sum(one.seconds for one in scans),

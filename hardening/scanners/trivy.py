@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,13 +33,23 @@ SUPPORTED = Versions((0, 70), (1,))
 
 Mode = Literal["config", "secret", "fs", "image", "sbom"]
 
-_SCANNERS = {"config": "misconfig", "secret": "secret", "fs": "vuln", "image": "vuln,secret"}
+_SCANNERS: Mapping[str, tuple[str, ...]] = {
+    "config": ("misconfig",),
+    "secret": ("secret",),
+    "fs": ("vuln",),
+    "image": ("vuln", "secret"),
+    "sbom": ("vuln",),
+}
+_TAIL = "0123456789abcdefghijABCDEFGHIJ012345"
 _CONTROLS = {
     "misconfig": ("Dockerfile", "FROM debian:latest\nUSER root\n"),
-    # in two pieces, so that nobody finds a token here
-    "secret": ("control.txt", "token = " + "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345\n"),
+    # put together when it runs, so that nobody finds a token here, nor in the byte code
+    "secret": ("control.txt", f"ghp_{_TAIL}\n"),
     "vuln": ("requirements.txt", "jinja2==2.10\n"),
 }
+PIP_LOCKS = ("--file-patterns", r"pip:(^|/)requirements([-_./][\w.-]+)*\.txt$")
+"""By itself it knows ``requirements.txt`` only, not ``requirements/NAME.txt``."""
+
 _OVER_TIME = "context deadline exceeded"
 
 
@@ -143,7 +153,9 @@ class Trivy:
         mode = self._settings.mode
         command: list[str] = ["sbom"] if mode == "sbom" else ["image" if mode == "image" else "fs"]
         if mode != "sbom":
-            command += ["--scanners", _SCANNERS[mode]]
+            command += ["--scanners", ",".join(_SCANNERS[mode])]
+        if mode == "fs":
+            command += PIP_LOCKS
         if mode == "image":
             command += ["--image-config-scanners", "misconfig,secret"]
         for folder in self._settings.skip:
@@ -157,15 +169,15 @@ class Trivy:
         )
 
     def _control(self, request: Request) -> Scan:
-        scanners = _SCANNERS.get(self._settings.mode, "vuln")
+        scanner = _SCANNERS[self._settings.mode][0]
         folder = request.scratch / "control"
         folder.mkdir()
-        name, content = _CONTROLS[scanners.partition(",")[0]]
+        name, content = _CONTROLS[scanner]
         (folder / name).write_text(content)
         plan = replace(
             self._run(
                 request,
-                ["fs", "--scanners", scanners.partition(",")[0], "."],
+                ["fs", "--scanners", scanner, "."],
                 (),
                 lambda raw: read(raw, folder, "fs", ()),
             ),

@@ -40,6 +40,7 @@ def policy_of(config: HardeningConfig) -> Policy:
         vex=tuple(vex),
         baseline=read_baseline(settings.baseline) if settings.baseline else {},
         looked_up=config.looked_up,
+        stricter=config.stricter,
     )
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardening.scanners.base import Circumstances
-from hardening.scanners.programs import find_program
 from hardening.scanners.running import located
-from hardening.scanners.trivy import SUPPORTED, default_cache
+from hardening.scanners.trivy import PIP_LOCKS, SUPPORTED, default_cache
 from restoreproof.atomic import write_bytes
 from restoreproof.errors import Inconclusive
 from restoreproof.process import Cancellation, clean_env, run
@@ -48,8 +47,9 @@ def write_sbom(root: Path, path: Path, cancel: Cancellation | None = None) -> Sb
         written = Path(scratch) / "sbom.json"
         done = run(
             [
-                str(find_program("trivy") or program),
+                str(program),
                 *("fs", "--format", "cyclonedx", "--quiet", "--offline-scan"),
+                *(*PIP_LOCKS, "--skip-dirs", "**/.venv", "--skip-dirs", "**/.scanners"),
                 *("--skip-version-check", "--disable-telemetry", "--cache-dir"),
                 *(str(default_cache()), "--output", str(written), "."),
             ],

@@ -16,11 +16,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """One lock, by the extras and dependency groups of ``pyproject.toml`` that it holds."""
+    """One lock, by what of ``pyproject.toml`` it holds.
+
+    Attributes:
+        name: of the file.
+        extras: of the project.
+        groups: dependency groups.
+        project: whether it holds what the project itself needs.
+    """
 
     name: str
     extras: tuple[str, ...]
     groups: tuple[str, ...]
+    project: bool = True
 
     @property
     def path(self) -> Path:
@@ -56,7 +64,7 @@ class Lock:
                     yield from members(entry["include-group"])
 
         return (
-            *resolved(project["dependencies"]),
+            *(resolved(project["dependencies"]) if self.project else ()),
             *(need for e in self.extras for need in resolved(project["optional-dependencies"][e])),
             *(need for g in self.groups for need in resolved(list(members(g)))),
         )
@@ -70,4 +78,7 @@ def pyproject() -> Mapping[str, Any]:
 def locks() -> tuple[Lock, ...]:
     """The table ``[tool.restoreproof.locks]``, in its order."""
     table = pyproject()["tool"]["restoreproof"]["locks"]
-    return tuple(Lock(name, tuple(e["extras"]), tuple(e["groups"])) for name, e in table.items())
+    return tuple(
+        Lock(name, tuple(e["extras"]), tuple(e["groups"]), e.get("project", True))
+        for name, e in table.items()
+    )

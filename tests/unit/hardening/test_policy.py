@@ -221,6 +221,13 @@ def test_what_the_source_answers_is_shown_with_its_reason() -> None:
     assert judgement.rulings[0].reason == "the argument is ours"
 
 
+def test_a_tool_may_be_judged_more_strictly() -> None:
+    low = replace(CVE, severity=Severity.LOW)
+    stricter = Policy(stricter={"trivy": frozenset({Severity.LOW})})
+    assert judged(low, policy=stricter).verdict is Verdict.FAILED
+    assert judged(replace(low, tool="other"), policy=stricter).verdict is Verdict.PASSED
+
+
 def test_a_severity_that_nobody_knows_may_be_looked_up() -> None:
     unknown = replace(CVE, tool="pip-audit", severity=Severity.UNKNOWN)
     assert judged(unknown).verdict is Verdict.FAILED
