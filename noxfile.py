@@ -23,7 +23,7 @@ nox.options.error_on_missing_interpreters = True
 
 PACKAGES = ("restoreproof", "restoreproof_cli", "backup_lib", "hardening")
 # what needs more than wheels, or more than minutes, is asked for by name
-NOT_BY_DEFAULT = ("servers", "faults")
+NOT_BY_DEFAULT = ("servers", "faults", "e2e")
 REPORTS = Path("build/reports")
 
 
@@ -98,7 +98,10 @@ def lint(session: nox.Session) -> None:
     tool(session, "ruff", "check", ".")
     tool(session, "ruff", "format", "--check", ".")
     tool(session, "lint-imports", "--no-logo")
-    scripts = ("inv", ".ci/run", ".ci/setup")
+    scripts = (
+        *("inv", ".ci/run", ".ci/setup"),
+        *("docker/secrets.sh", "docker/toolbox/inv", "docker/toolbox/nightly"),
+    )
     if shutil.which("shellcheck"):
         session.run("shellcheck", *scripts, external=True)
     elif in_ci():
@@ -118,6 +121,8 @@ def lint(session: nox.Session) -> None:
     )
     for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
         tool(session, "check-jsonschema", "--builtin-schema", schema, *workflows)
+    stack = ("--builtin-schema", "vendor.compose-spec", "docker/compose.yaml")
+    tool(session, "check-jsonschema", *stack)
 
 
 @nox.session
@@ -196,6 +201,12 @@ def changelog(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Tests that race with what they injure: worth a look, too unsteady to judge a change."""
     pytest(session, "-m", "faults")
+
+
+@nox.session(default=False)
+def e2e(session: nox.Session) -> None:
+    """Images built and run hardened; the engine as oracle for our rules. Root; docs say how."""
+    tool(session, "pytest", "-q", "-m", "e2e", "tests/e2e", *session.posargs)
 
 
 @nox.session(default=False)
