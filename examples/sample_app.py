@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         if path not in ("/healthz", "/readyz"):
             log("request", path=path, status=status, seconds=round(time.monotonic() - started, 4))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - so named above
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
         """Nothing: every answer is logged once, by ``do_GET``."""
 
 

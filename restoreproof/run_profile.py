@@ -14,6 +14,8 @@ from typing import Any
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
 """Options of a tmpfs for temporary files."""
 
+_SMALL_TMP: Mapping[str, str] = MappingProxyType({"/tmp": TMP})  # noqa: S108  # the container's
+
 
 @dataclass(frozen=True, slots=True)
 class RunProfile:
@@ -35,7 +37,7 @@ class RunProfile:
 
     user: str = "1000:1000"
     read_only: bool = True
-    tmpfs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"/tmp": TMP}))  # noqa: S108
+    tmpfs: Mapping[str, str] = field(default_factory=lambda: _SMALL_TMP)
     cap_drop: tuple[str, ...] = ("ALL",)
     cap_add: tuple[str, ...] = ()
     no_new_privileges: bool = True

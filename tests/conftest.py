@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
     "tests.harness.valkey",
+    "tests.harness.engine",
 ]
