@@ -25,7 +25,7 @@ nox.options.error_on_missing_interpreters = True
 PACKAGES = ("restoreproof", "restoreproof_cli", "backup_lib", "hardening")
 SCRIPTS = "scripts"
 # what needs more than wheels, or more than minutes, is asked for by name
-NOT_BY_DEFAULT = ("servers", "faults")
+NOT_BY_DEFAULT = ("servers", "faults", "e2e")
 REPORTS = Path("build/reports")
 
 
@@ -113,17 +113,22 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, formatting, layers, shell scripts."""
+    """Style, formatting, layers, shell scripts, the Compose file."""
     tool(session, "ruff", "check", ".")
     tool(session, "ruff", "format", "--check", ".")
     tool(session, "lint-imports", "--no-logo")
-    scripts = ("inv", ".ci/run", ".ci/setup")
+    scripts = (
+        *("inv", ".ci/run", ".ci/setup"),
+        *("docker/secrets.sh", "docker/toolbox/inv", "docker/toolbox/nightly"),
+    )
     if shutil.which("shellcheck"):
         session.run("shellcheck", *scripts, external=True)
     elif in_ci():
         session.error("shellcheck is missing; .ci/setup installs it")
     else:
         session.warn("shell scripts not checked: shellcheck is not installed")
+    stack = ("--builtin-schema", "vendor.compose-spec", "docker/compose.yaml")
+    tool(session, "check-jsonschema", *stack)
 
 
 @nox.session
@@ -229,6 +234,12 @@ def faults(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The product beside what it is measured against; ``-- --write`` puts it into the docs."""
     tool(session, "python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def e2e(session: nox.Session) -> None:
+    """Images built and run hardened; the engine as oracle for our rules. Root; docs say how."""
+    tool(session, "pytest", "-q", "-m", "e2e", "tests/e2e", *session.posargs)
 
 
 @nox.session(default=False)

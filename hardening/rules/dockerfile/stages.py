@@ -64,7 +64,6 @@ class Stage:
         steps: its own, triggers first; not those of the parent.
         user: the last ``USER`` in force, or None where there is none down to the image.
         command, entrypoint, healthcheck: the instruction in force, or None.
-        shell: the words that run shell forms.
         triggers: ``ONBUILD`` instructions for whoever continues it.
         variables: in force at its end.
     """
@@ -80,7 +79,6 @@ class Stage:
     command: Step | None
     entrypoint: Step | None
     healthcheck: Step | None
-    shell: tuple[str, ...]
     triggers: tuple[Instruction, ...]
     variables: Mapping[str, str]
 
@@ -102,7 +100,6 @@ class _Building:
     has_own_command: bool = False
     entrypoint: Step | None = None
     healthcheck: Step | None = None
-    shell: tuple[str, ...] = ("/bin/sh", "-c")
     triggers: list[Instruction] = field(default_factory=list)
 
     def expand(self, word: str, line: int) -> Value:
@@ -181,7 +178,7 @@ def _stage(
     triggers: tuple[Instruction, ...] = ()
     if parent is not None:
         building.variables = dict(parent.variables)
-        building.user, building.shell = parent.user, parent.shell
+        building.user = parent.user
         building.command, building.entrypoint = parent.command, parent.entrypoint
         building.healthcheck = parent.healthcheck
         triggers = parent.triggers
@@ -203,7 +200,6 @@ def _stage(
         command=building.command,
         entrypoint=building.entrypoint,
         healthcheck=building.healthcheck,
-        shell=building.shell,
         triggers=tuple(building.triggers[:_MOST_TRIGGERS]),
         variables=building.variables,
     )
@@ -243,8 +239,6 @@ def _take(
                 building.command = None
         case "HEALTHCHECK":
             building.healthcheck = step
-        case "SHELL" if instruction.is_json:
-            building.shell = instruction.args
         case "ONBUILD":
             building.triggers.append(instruction)
     building.steps.append(step)

@@ -114,4 +114,4 @@ def _ports(container: Inspected) -> Iterator[Port]:
             address = str(binding.get("HostIp", ""))
             number = port.partition("/")[0]
             if number.isdecimal():
-                yield Port("" if address in ("0.0.0.0", "::") else address, int(number))  # noqa: S104
+                yield Port("" if address in ("0.0.0.0", "::") else address, int(number))  # noqa: S104  # compared
