@@ -296,10 +296,8 @@ def test_the_first_programs_that_suffice_are_taken() -> None:
 
 
 def test_the_server_is_told_what_a_throw_away_one_needs() -> None:
-    programs = PostgresRecipe().bundled_programs()
-    assert programs is not None
-    command = PostgresRecipe().command(programs, Path("/tmp/home"))
-    assert command[0] == f"{programs}/postgres"
+    command = PostgresRecipe().command(Path("/opt/bin"), Path("/tmp/home"))
+    assert command[0] == "/opt/bin/postgres"
     assert "--listen_addresses=" in command
     assert "--unix_socket_directories=/tmp/home" in command
     assert "--fsync=off" in command

@@ -67,14 +67,13 @@ class PostgresRecipe:
                 "--no-sync",
                 "--no-instructions",
                 *(["--no-data-checksums"] if major >= _CHECKSUMS_BY_DEFAULT else []),
+                # one that writes down who logs in would change the copy whenever we look at it
+                *(["--set=event_triggers=off"] if major >= _LOGIN_TRIGGERS_SINCE else []),
             ),
         )
 
     def command(self, programs: Path, home: Path) -> tuple[str, ...]:
         settings = {**_THROW_AWAY, "unix_socket_directories": os.fspath(home)}
-        if features.major(installation.version(programs)) >= _LOGIN_TRIGGERS_SINCE:
-            # one that writes down who logs in would change the copy whenever we look at it
-            settings["event_triggers"] = "off"
         return (
             f"{programs}/postgres",
             f"-D{_data(home)}",
