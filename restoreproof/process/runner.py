@@ -20,6 +20,17 @@ _HEARING = 0.3
 """Seconds after which a signal that a child got was surely handled by us, if we got it too."""
 
 
+def _heard(cancel: Cancellation) -> None:
+    """Raise Interrupted where the signal that ended a child was meant for us.
+
+    Ctrl-C reaches a child that has not got its own session yet, and may do so before our handler.
+    """
+    deadline = time.monotonic() + _HEARING
+    while not cancel.requested and time.monotonic() < deadline:
+        time.sleep(0.01)
+    cancel.check()
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -92,14 +103,3 @@ def run(
     if source_error is not None:
         raise source_error
     return finished
-
-
-def _heard(cancel: Cancellation) -> None:
-    """Raise Interrupted where the signal that ended a child was meant for us.
-
-    Ctrl-C reaches a child that has not got its own session yet, and may do so before our handler.
-    """
-    deadline = time.monotonic() + _HEARING
-    while not cancel.requested and time.monotonic() < deadline:
-        time.sleep(0.01)
-    cancel.check()
