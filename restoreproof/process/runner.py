@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import selectors
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +15,21 @@ from restoreproof.process.feeder import Source
 from restoreproof.process.inlet import Inlet
 from restoreproof.process.session import Consumer, Finished, Session
 from restoreproof.process.spawn import Command, spawn
+
+_ASKED_TO_STOP = {-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP}
+_HEARING = 0.3
+"""Seconds after which a signal that a child got was surely handled by us, if we got it too."""
+
+
+def _heard(cancel: Cancellation) -> None:
+    """Raise Interrupted where the signal that ended a child was meant for us.
+
+    Ctrl-C reaches a child that has not got its own session yet, and may do so before our handler.
+    """
+    deadline = time.monotonic() + _HEARING
+    while not cancel.requested and time.monotonic() < deadline:
+        time.sleep(0.01)
+    cancel.check()
 
 
 def run(
@@ -88,6 +105,8 @@ def run(
             finished, source_error = session.to_the_end()
         finally:
             session.close()
+    if finished.returncode in _ASKED_TO_STOP:
+        _heard(cancel)
     if finished.returncode not in accept:
         raise ChildFailed(command.program, finished.returncode, finished.stderr) from source_error
     if source_error is not None:

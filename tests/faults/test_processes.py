@@ -55,12 +55,14 @@ class Once:
 
 
 def send(site: FaultSite, number: int, program: str = "") -> Callable[[], bool]:
-    """Sends a signal to the program that is just dumping."""
+    """Sends a signal to the program that is just dumping; to each process once."""
+    hit: set[int] = set()
 
     def injure() -> bool:
         pid = descendant(os.getpid(), program or site.rig.dumper)
-        if pid is None:
+        if pid is None or pid in hit:
             return False
+        hit.add(pid)
         os.kill(pid, number)
         return True
 
@@ -116,7 +118,8 @@ def test_the_restoring_program_is_stopped(
     monkeypatch.setattr(Group, "grace", 0.5)
     with no_leftovers(patience=10):
         before = Aftermath(big_site)
-        stopping = Once(send(big_site, signal.SIGSTOP, big_site.rig.restorer), times=3)
+        restorer = send(big_site, signal.SIGSTOP, big_site.rig.restorer)
+        stopping = Once(restorer, step="restore", times=3)
         result = verify(big_site, emit=stopping, stall_timeout=2.0)
         assert stopping.done == 3
         assert verdict_of(result, Rung.RESTORE) is Verdict.INCONCLUSIVE

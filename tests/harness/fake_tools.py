@@ -36,7 +36,7 @@ def fake_tool(folder: Path, programs: Path, tools: str | tuple[str, ...], behavi
         behaviour: shell, with ``$REAL`` the real tool and ``$HERE`` the folder.
     """
     folder.mkdir()
-    for name in ("pg_dump", "pg_dumpall", "pg_restore", "psql"):
+    for name in ("pg_dump", "pg_dumpall", "pg_restore"):
         tool = folder / name
         if name in ((tools,) if isinstance(tools, str) else tools):
             tool.write_text(_SCRIPT.format(here=folder, real=programs / name, behaviour=behaviour))

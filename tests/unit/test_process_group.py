@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from restoreproof.errors import Interrupted, Unreachable
-from restoreproof.process import Cancellation, ChildStalled, ProgramMissing, clean_env, procfs, run
+from restoreproof.process import (
+    Cancellation,
+    ChildFailed,
+    ChildStalled,
+    ProgramMissing,
+    clean_env,
+    procfs,
+    run,
+)
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "impatient")
 
@@ -81,6 +89,17 @@ def test_what_an_orphan_still_writes_is_not_cut_off() -> None:
     run(["sh", "-c", script], env=ENV, stdout=taken.extend)
 
     assert taken.split() == [b"1", b"2", b"3", b"4", b"5", b"6"]
+
+
+def test_a_child_that_got_the_interrupt_meant_for_us_is_no_failure() -> None:
+    cancel = Cancellation()
+    late = threading.Timer(0.05, cancel.request)
+    late.start()
+    with pytest.raises(Interrupted):
+        run(["sh", "-c", "kill -INT $$"], env=ENV, cancel=cancel)
+    late.join()
+    with pytest.raises(ChildFailed, match="killed by SIGINT"):
+        run(["sh", "-c", "kill -INT $$"], env=ENV)
 
 
 def test_a_second_interrupt_while_ending_kills_at_once() -> None:
