@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
@@ -189,6 +190,17 @@ def sbom(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """What the documents say: links, commands, tables."""
     pytest(session, "tests/docs", "-m", "not servers")
+
+
+@nox.session(name="cache-key", default=False)
+def cache_key(session: nox.Session) -> None:
+    """The day, for the key of a cache in CI: a database of yesterday is not found under it."""
+    day = f"day={datetime.now(UTC):%Y-%m-%d}"
+    session.log(day)
+    told = os.environ.get("GITHUB_OUTPUT")
+    if told:
+        with Path(told).open("a") as file:
+            file.write(f"{day}\n")
 
 
 @nox.session(default=False)

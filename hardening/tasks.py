@@ -66,7 +66,10 @@ def scan(
     def call(run: Run) -> Report:
         chosen = _config(config)
         report = scan_and_judge(
-            chosen, Options(tuple(only), offline=offline), emit=run.emit, cancel=run.cancel
+            _before_adoption(chosen) if write_baseline else chosen,
+            Options(tuple(only), offline=offline),
+            emit=run.emit,
+            cancel=run.cancel,
         )
         if write_baseline:
             baseline.write_baseline(_baseline(chosen), report.judgement)
@@ -84,6 +87,15 @@ def _baseline(config: HardeningConfig) -> Path:
             "the configuration names no baseline", hint='[hardening] baseline = "baseline.json"'
         )
     return config.settings.baseline
+
+
+def _before_adoption(config: HardeningConfig) -> HardeningConfig:
+    """The configuration without the baseline that is about to be written for the first time."""
+    from dataclasses import replace
+
+    if _baseline(config).exists():
+        return config
+    return replace(config, settings=config.settings.model_copy(update={"baseline": None}))
 
 
 def _write_reports(

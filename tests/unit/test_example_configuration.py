@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from backup_lib.config import load
+from hardening.config import load as load_hardening
 
 EXAMPLE = Path(__file__).parents[2] / "restoreproof.example.toml"
 
@@ -14,6 +15,9 @@ def test_the_example_is_a_valid_configuration(tmp_path: Path) -> None:
     config = load(copy)
     assert list(config.sets) == ["nightly"]
     assert list(config.alerts) == ["board", "pager"]
+    hardening = load_hardening(copy)
+    assert list(hardening.chosen()) == ["python", "locks", "secrets"]
+    assert [one.owner for one in hardening.ignores] == ["platform team"]
 
 
 def test_every_option_that_is_commented_out_is_valid_too(tmp_path: Path) -> None:
@@ -24,3 +28,6 @@ def test_every_option_that_is_commented_out_is_valid_too(tmp_path: Path) -> None
     config = load(copy)
     assert config.set("nightly").min_size == 1 << 20
     assert config.set("nightly").keep is not None
+    hardening = load_hardening(copy)
+    assert hardening.settings.grace.days == 14
+    assert hardening.stricter["bandit"] == {"medium"}
