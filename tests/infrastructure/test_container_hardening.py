@@ -182,6 +182,19 @@ def test_the_nightly_job_repeats_what_inv_says(code: int, healthy: bool, tmp_pat
     assert subprocess.run([*run, "--check"], env=later, check=False).returncode == 1
 
 
+def test_the_nightly_job_hands_on_what_stops_it(tmp_path: Path) -> None:
+    (tmp_path / "inv").write_text("#!/bin/sh\necho up\nexec sleep 1000\n")
+    (tmp_path / "inv").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "EVERY": "60"}
+    run = ["sh", str(DOCKER / "toolbox" / "nightly"), "x"]
+    with subprocess.Popen(run, env=env, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout is not None
+        assert up.stdout.readline() == "up\n"
+        up.terminate()
+        assert up.stdout.read() == ""  # at its end only when the job has ended too
+    assert up.returncode == 143
+
+
 def test_the_sample_application_answers_tells_its_health_and_stops_in_order() -> None:
     import http.client
     import json

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from hardening.rules import scan_compose
 from hardening.rules.live.inspected import running
 from hardening.rules.running import judge
 from restoreproof.run_profile import RunProfile
@@ -78,3 +81,12 @@ def test_a_capability_that_was_asked_for_is_no_shortfall() -> None:
     assert profile.shortfalls(inspected(profile)) == ()
     assert profile.compose()["cap_add"] == ["CHOWN"]
     assert "cap_add" not in PROFILE.compose()
+
+
+def test_as_a_compose_service_it_breaks_no_rule_but_those_on_images(tmp_path: Path) -> None:
+    service = PROFILE.compose() | {"image": "app:1", "healthcheck": {"test": ["CMD", "x"]}}
+    path = tmp_path / "compose.yaml"
+    path.write_text(yaml.safe_dump({"services": {"app": service}}))
+    scan = scan_compose([path])
+    assert scan.not_scanned == ()
+    assert {found.rule for found in scan.findings} == {"RP-C017"}
