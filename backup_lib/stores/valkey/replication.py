@@ -99,14 +99,13 @@ def _received(
     target: Target, version: str, take: Callable[[bytes], object], work: Work
 ) -> datetime:
     """Receive all of it; the moment at which the server began to answer, by its clock."""
-    with _replica(target, version) as (connection, server_time):
-        asked = time.monotonic()
+    with _replica(target, version) as (connection, clock):
         connection.send_command("PSYNC", "?", "-1")
         stream = _Stream(connection, place_of(target), work)
         answer = stream.line()
         if not answer.startswith(b"+FULLRESYNC"):
             raise _refused(answer, place_of(target))
-        begun = server_time + timedelta(seconds=time.monotonic() - asked)
+        begun = clock()
         for piece in stream.payload():
             take(piece)
     return begun
@@ -120,17 +119,18 @@ def _moment(begun: datetime, written: datetime | None) -> datetime:
 
 
 @contextmanager
-def _replica(target: Target, version: str) -> Iterator[tuple[Any, datetime]]:
+def _replica(target: Target, version: str) -> Iterator[tuple[Any, Callable[[], datetime]]]:
     """A connection that is about to ask for a synchronisation, and the server's clock."""
     with raw_connection(target) as connection:
         connection.send_command("TIME")
         seconds, micros = connection.read_response()
-        now = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+        then = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+        since = time.monotonic()
         for words in (("capa", "eof"), ("rdb-only", "1"), ("version", version)):
             connection.send_command("REPLCONF", *words)
             with suppress(valkey.ResponseError):  # an older server does not know all of them
                 connection.read_response()
-        yield connection, now
+        yield connection, lambda: then + timedelta(seconds=time.monotonic() - since)
 
 
 def _refused(answer: bytes, place: str) -> Unreachable:
