@@ -12,6 +12,7 @@ import pytest
 from backup_lib.model import Comparison, Target
 from backup_lib.services.rehearsal import judge_content
 from backup_lib.stores.valkey.address import connect
+from backup_lib.stores.valkey.content import keys
 from backup_lib.stores.valkey.disposable import load_stream, restore_users
 from backup_lib.work import Work
 from restoreproof.verdict import Verdict
@@ -68,16 +69,27 @@ def test_every_type_comes_back_equal(copy: Copy) -> None:
 
 def test_every_key_of_every_database_is_counted(copy: Copy) -> None:
     with connect(copy.target) as client:
-        keys = sum(about["keys"] for about in _keyspace(client))
+        there = sum(about["keys"] for about in _keyspace(client))
     apart = {"hash fields", "functions", "ACL users"}
     items = taken_at_source(copy.backed_up).items
     counted = sum(item.count or 0 for item in items if item.kind not in apart)
     of_expiring_fields_only = 1
-    assert counted == keys - of_expiring_fields_only
+    assert counted == there - of_expiring_fields_only
 
 
 def _keyspace(client: Any) -> list[dict[str, int]]:  # noqa: ANN401  as the client has it
     return list(client.info("keyspace").values())
+
+
+def test_a_value_read_in_pieces_has_the_same_digest(
+    copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_SMALL", 0)
+    monkeypatch.setattr(keys, "_MOST_MEMBERS", 100)
+    monkeypatch.setattr(keys, "_PIECE", 64 * 1024)
+    comparison = copy.compared()
+    assert comparison.differences == ()
+    assert comparison.level == "exact"
 
 
 ALTERATIONS: dict[str, tuple[str, Sequence[tuple[Any, ...]]]] = {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,13 @@ from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.valkey.disposable import load_stream
 from backup_lib.stores.valkey.foreign import restore_rdb
+from backup_lib.stores.valkey.loading import loading
 from backup_lib.stores.valkey.restorer import ValkeyRestorer
 from backup_lib.stores.valkey.server import ValkeyRecipe
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
 from tests.harness.memory_set import MemorySource
+from tests.harness.sandboxes import processes_in
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer
 from tests.harness.valkey_content import command, fill
 from tests.harness.valkey_store import back_up, compared, documented_user, source_of
@@ -218,6 +223,24 @@ def test_damage_is_judged_bad_and_the_server_lives_on(
             load_stream(io.BytesIO(damages(good)[damage]), server.target, work)
         load_stream(io.BytesIO(good), server.target, work)
         assert compared(backed_up, server.target, work).equal > 0
+
+
+def test_a_server_that_hangs_while_it_loads_is_found(work: Work) -> None:
+    with ProcessSandbox().start(ValkeyRecipe(), work) as server:
+        home = Path(server.target.params["unix_socket_path"]).parent
+
+        def load() -> None:
+            with loading(server.target, replace(work, stall_timeout=1)) as feed:
+                feed(b"VALKEY080\xfe\x00")
+                for pid in processes_in(home):
+                    os.kill(pid, signal.SIGSTOP)
+                for _ in range(1000):
+                    feed(bytes(1 << 16))
+
+        with pytest.raises(Unreachable, match="took nothing for 1 s"):
+            load()
+        for pid in processes_in(home):
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_file_of_another_tool_is_restored(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from backup_lib.model import StoreBackup
+from backup_lib.stores.valkey.address import connect
 from backup_lib.stores.valkey.facts import Info, refuse_unfit
 from backup_lib.stores.valkey.rdb import Frame, RdbFrame
 from backup_lib.work import Work
@@ -78,6 +79,41 @@ def test_a_file_based_synchronisation_does_as_well(
     backed_up = back_up(source_of(server), work)
     with restored(backed_up, work) as target:
         assert compared(backed_up, target, work).level == "exact"
+
+
+def test_written_to_while_it_is_backed_up_and_still_proven_equal(
+    valkey_server: ValkeyServer, work: Work
+) -> None:
+    over, written = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with valkey_server.client() as client:
+            n = 0
+            while not over.is_set():
+                n += 1
+                client.incr("counter")
+                client.rpush("log", n)
+                client.hset("state", mapping={"n": n, str(n % 100): n})
+                client.set(f"key {n % 500}", n)
+                written.set()
+
+    with valkey_server.client() as client:
+        client.set("big", random.Random(5).randbytes(5_000_000))
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert written.wait(30)
+        backed_up = back_up(source_of(valkey_server), work)
+    finally:
+        over.set()
+        writer.join()
+    with valkey_server.client() as client, restored(backed_up, work) as target:
+        assert compared(backed_up, target, work).level == "exact"
+        with connect(target) as copy:
+            counted = int(copy.get("counter") or 0)  # type: ignore[arg-type]
+            assert counted - copy.llen("log") in {0, 1}  # type: ignore[operator]
+        # the source has moved on
+        assert counted < int(client.get("counter") or 0)
 
 
 def test_the_documented_rights_are_enough(

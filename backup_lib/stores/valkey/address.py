@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import valkey
 
@@ -87,3 +88,19 @@ def connect(target: Target, database: int = 0, *, patient: bool = False) -> Iter
     server = endpoint_of(target, database)
     with reached(replace(server, timeout=None) if patient else server, "the server") as client:
         yield client
+
+
+@contextmanager
+def raw_connection(target: Target, database: int = 0) -> Iterator[Any]:
+    """One connection of the client library, logged in and with nothing under way.
+
+    Raises:
+        Unreachable: the server is away, refuses us, or broke off.
+    """
+    with connect(target, database) as client:
+        connection = client.connection_pool.make_connection()
+        try:
+            connection.connect()
+            yield connection
+        finally:
+            connection.disconnect()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 import valkey
 
 from backup_lib.model import Target
-from backup_lib.stores.valkey.address import SOCKET_PARAM, connect
+from backup_lib.stores.valkey.address import SOCKET_PARAM, connect, raw_connection
 from backup_lib.work import Work
 from restoreproof.errors import RestoreproofError, Unreachable
 
@@ -51,22 +52,43 @@ def loading(target: Target, work: Work) -> Iterator[Callable[[bytes], None]]:
     os.mkfifo(pipe)
     pipe.chmod(0o644)  # the server runs as another user where we are root
     with ThreadPoolExecutor(1, thread_name_prefix="rdb-load") as pool:
-        reload = pool.submit(_reload, target)
-        feeder = _Feeder(pipe, reload, work)
+        reload = _Reload(target)
+        feeder = _Feeder(pipe, pool.submit(reload.run), work)
         try:
             yield feeder.feed
             feeder.close()
             feeder.wait()
         finally:
             feeder.give_up()
+            reload.give_up()
 
 
-def _reload(target: Target) -> None:
-    with connect(target, patient=True) as client:
-        try:
-            client.execute_command("DEBUG", "RELOAD", "NOSAVE")  # type: ignore[no-untyped-call]
-        except valkey.ResponseError as error:
-            raise NotLoaded(str(error)) from None
+class _Reload:
+    """The command that loads the file; it answers only when all of it is loaded."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._socket: socket.socket | None = None
+        self._over = False
+
+    def run(self) -> None:
+        with raw_connection(self._target) as connection:
+            self._socket = connection._sock  # noqa: SLF001  the client has no other way to it
+            connection._sock.settimeout(None)  # noqa: SLF001  loading takes as long as it takes
+            if self._over:
+                return
+            connection.send_command("DEBUG", "RELOAD", "NOSAVE")
+            try:
+                connection.read_response()
+            except valkey.ResponseError as error:
+                raise NotLoaded(str(error)) from None
+
+    def give_up(self) -> None:
+        """Wait no longer, whatever the server does."""
+        self._over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Feeder:

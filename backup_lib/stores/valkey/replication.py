@@ -17,11 +17,10 @@ from typing import Any
 import valkey
 
 from backup_lib.model import Target
-from backup_lib.stores.valkey.address import endpoint_of, place_of
+from backup_lib.stores.valkey.address import place_of, raw_connection
 from backup_lib.stores.valkey.rdb import Frame, RdbFrame
 from backup_lib.work import Work
 from restoreproof.errors import Unreachable
-from restoreproof.valkey_client import reached
 
 _CHUNK = 1 << 18
 _TICK = 0.2
@@ -61,19 +60,20 @@ def full_sync(
         Unreachable: the server refuses it, broke off, is stuck, or what it sent is no whole RDB.
         Interrupted: it was asked for.
     """
-    with _replica(target, version) as (connection, server_time):
-        asked = time.monotonic()
-        connection.send_command("PSYNC", "?", "-1")
-        stream = _Stream(connection, place_of(target), work)
-        answer = stream.line()
-        if not answer.startswith(b"+FULLRESYNC"):
-            raise _refused(answer, place_of(target))
-        begun = server_time + timedelta(seconds=time.monotonic() - asked)
-        frame = RdbFrame()
-        for piece in stream.payload():
-            frame.add(piece)
+    frame = RdbFrame()
+
+    def take(piece: bytes) -> None:
+        frame.add(piece)
+        try:
             consume(piece)
-        found = frame.judge()
+        except OSError as error:  # not the source's: it must not be blamed on the connection
+            raise _NotTaken(error) from None
+
+    try:
+        begun = _received(target, version, take, work)
+    except _NotTaken as failed:
+        raise failed.error from None
+    found = frame.judge()
     if found not in (Frame.WHOLE, Frame.NO_CHECKSUM):
         raise Unreachable(
             f"what {place_of(target)} sent {found.value}",
@@ -87,6 +87,30 @@ def full_sync(
     )
 
 
+class _NotTaken(Exception):
+    """Whoever takes the bytes failed."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _received(
+    target: Target, version: str, take: Callable[[bytes], object], work: Work
+) -> datetime:
+    """Receive all of it; the moment at which the server began to answer, by its clock."""
+    with _replica(target, version) as (connection, clock):
+        connection.send_command("PSYNC", "?", "-1")
+        stream = _Stream(connection, place_of(target), work)
+        answer = stream.line()
+        if not answer.startswith(b"+FULLRESYNC"):
+            raise _refused(answer, place_of(target))
+        begun = clock()
+        for piece in stream.payload():
+            take(piece)
+    return begun
+
+
 def _moment(begun: datetime, written: datetime | None) -> datetime:
     """The start of the answer, unless the server says that it gave us an earlier copy."""
     if written is None or written <= begun < written + timedelta(seconds=2):
@@ -95,21 +119,18 @@ def _moment(begun: datetime, written: datetime | None) -> datetime:
 
 
 @contextmanager
-def _replica(target: Target, version: str) -> Iterator[tuple[Any, datetime]]:
+def _replica(target: Target, version: str) -> Iterator[tuple[Any, Callable[[], datetime]]]:
     """A connection that is about to ask for a synchronisation, and the server's clock."""
-    with reached(endpoint_of(target), "the server") as client:
-        seconds, micros = client.time()  # type: ignore[misc]  # typed for both flavours
-        now = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
-        connection = client.connection_pool.make_connection()
-        try:
-            connection.connect()
-            for words in (("capa", "eof"), ("rdb-only", "1"), ("version", version)):
-                connection.send_command("REPLCONF", *words)
-                with suppress(valkey.ResponseError):  # an older server does not know all of them
-                    connection.read_response()
-            yield connection, now
-        finally:
-            connection.disconnect()
+    with raw_connection(target) as connection:
+        connection.send_command("TIME")
+        seconds, micros = connection.read_response()
+        then = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+        since = time.monotonic()
+        for words in (("capa", "eof"), ("rdb-only", "1"), ("version", version)):
+            connection.send_command("REPLCONF", *words)
+            with suppress(valkey.ResponseError):  # an older server does not know all of them
+                connection.read_response()
+        yield connection, lambda: then + timedelta(seconds=time.monotonic() - since)
 
 
 def _refused(answer: bytes, place: str) -> Unreachable:

@@ -67,7 +67,7 @@ class ValkeySource:
             fingerprint=content,
             needs=needs.needs(received.synced.magic, before),
             not_covered=(*_not_covered(), *acl.not_covered),
-            notes=tuple(_notes(before, received.synced)),
+            notes=(*_notes(before, received.synced), *users.notes(acl)),
             details={
                 "format": received.synced.magic.decode("ascii"),
                 "checksum": received.synced.checksum,

@@ -67,6 +67,13 @@ def store(users: Users, sink: ArtifactSink) -> None:
             writer.write(line.encode("utf-8", "surrogateescape") + b"\n")
 
 
+def notes(users: Users) -> tuple[str, ...]:
+    """What people should know of the artifact."""
+    if users.lines is None or not any(_HASH.search(line) for line in users.lines):
+        return ()
+    return ("the set holds the ACL users with SHA-256 hashes of their passwords: keep it closed",)
+
+
 def items(lines: tuple[str, ...]) -> Iterator[Item]:
     """One item for each user but ``default``; passwords in any order."""
     for line in lines:

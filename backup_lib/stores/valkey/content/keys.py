@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import valkey
 
 from backup_lib.stores.valkey.content.sums import FIELDS, Sum, Tally, digest, noun
 from backup_lib.stores.valkey.content.values import (
-    Answer,
     ListDigest,
     StringDigest,
     add_fields,
@@ -21,6 +17,7 @@ from backup_lib.stores.valkey.content.values import (
     stream_about,
     stream_entries,
 )
+from backup_lib.stores.valkey.content.wire import Answer, Wire
 from restoreproof.errors import Inconclusive, Unreachable
 
 _SMALL = 64 * 1024
@@ -58,18 +55,14 @@ class Reader:
     """Reads keys of one logical database into a tally.
 
     Args:
-        client: of that database.
+        wire: a connection to that database.
         database: its number.
         volatile: whether it has hash fields that expire.
         tally: takes the digests.
     """
 
-    def __init__(
-        self, client: valkey.Valkey, database: int, *, volatile: bool, tally: Tally
-    ) -> None:
-        self._client = client
-        # answers as the server gave them: sets and mappings are of no use here
-        self._client.response_callbacks.clear()
+    def __init__(self, wire: Wire, database: int, *, volatile: bool, tally: Tally) -> None:
+        self._ask = wire.ask
         self._database = database
         self._volatile = volatile
         self._tally = tally
@@ -205,14 +198,6 @@ class Reader:
                 yield piece
             if int(cursor) == 0:
                 return
-
-    def _ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Answer]:
-        if not commands:
-            return []
-        with self._client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-            return list(pipe.execute())  # type: ignore[no-untyped-call]
 
 
 def _whole(kind: bytes, answer: Answer) -> bytes:

@@ -10,6 +10,7 @@ from backup_lib.stores.valkey.address import connect
 from backup_lib.stores.valkey.content.keys import Reader
 from backup_lib.stores.valkey.content.sums import Tally, digest
 from backup_lib.stores.valkey.content.values import as_mapping
+from backup_lib.stores.valkey.content.wire import Wire, wire
 from backup_lib.work import Work
 from restoreproof.errors import Unreachable
 from restoreproof.events import step
@@ -52,14 +53,14 @@ def take(
         monotonic=work.clock.monotonic,
     ) as telling:
         for database, keys in info.databases.items():
-            with connect(target, database) as client:
+            with wire(target, database) as asked:
                 reader = Reader(
-                    client, database, volatile=database in info.volatile_fields, tally=tally
+                    asked, database, volatile=database in info.volatile_fields, tally=tally
                 )
                 cursor, seen = 0, 0
                 while True:
                     work.cancel.check()
-                    cursor, names = _scan(client, cursor)
+                    cursor, names = _scan(asked, cursor)
                     reader.add(names)
                     seen += len(names)
                     telling.progress(done + seen)
@@ -80,16 +81,15 @@ def take(
     )
 
 
-def _scan(client: object, cursor: int) -> tuple[int, list[bytes]]:
-    following, names = client.execute_command("SCAN", cursor, "COUNT", _BATCH)  # type: ignore[attr-defined]
+def _scan(asked: Wire, cursor: int) -> tuple[int, list[bytes]]:
+    ((following, names),) = asked.ask([("SCAN", cursor, "COUNT", _BATCH)])
     return int(following), list(dict.fromkeys(names))
 
 
 def _functions(target: Target) -> tuple[Item, ...]:
     """One item for each library of functions: its code."""
-    with connect(target) as client:
-        client.response_callbacks.clear()
-        said = client.execute_command("FUNCTION", "LIST", "WITHCODE")  # type: ignore[no-untyped-call]
+    with wire(target) as asked:
+        (said,) = asked.ask([("FUNCTION", "LIST", "WITHCODE")])
     libraries = [as_mapping(library) for library in said]
     return tuple(
         Item(

@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from backup_lib.stores.valkey.content.sums import Sum, digest
-
-Answer: TypeAlias = Any
-"""What the server said, as the client hands it on: bytes, integers and lists of them."""
+from backup_lib.stores.valkey.content.wire import Answer
 
 
 class StringDigest:
