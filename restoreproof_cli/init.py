@@ -13,12 +13,38 @@ from restoreproof.config import FILE_NAME
 from restoreproof.errors import Refused, UsageError
 from restoreproof.reporters.text import one_line
 
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What a first configuration says of a kind of store.
+
+    Attributes:
+        name: of the store.
+        lines: of its table, after ``kind``.
+        secret: a command that sets the secret which they refer to.
+    """
+
+    name: str
+    lines: str
+    secret: str
+
+
 _STORES = {
-    "postgres": (
+    "postgres": _Template(
+        "orders",
         """\
 dsn = { env = "ORDERS_DSN" }
 assertions = ["select count(*) > 0 from orders"]   # asked in the restored copy""",
         "export ORDERS_DSN='host=db1 dbname=orders user=backup sslmode=verify-full'",
+    ),
+    "valkey": _Template(
+        "sessions",
+        """\
+url = "valkeys://cache1:6379/0"
+username = "backup"
+password = { env = "SESSIONS_PASSWORD" }
+assertions = ["DBSIZE > 0"]   # asked in the restored copy""",
+        "export SESSIONS_PASSWORD='…'",
     ),
 }
 
@@ -26,14 +52,14 @@ _TEXT = """\
 # Every option: inv config.schema, and restoreproof.example.toml. Is it right: inv config.check
 
 [set.nightly]
-stores = ["orders"]
+stores = ["{name}"]
 destination = "disk"
 rpo = "24h"   # how old the newest backup may become
 
 # A secret is a reference to an environment variable or a file, never the value itself.
-[store.orders]
+[store.{name}]
 kind = "{kind}"
-{store}
+{lines}
 
 # The folder has to exist: one that is missing may be a disk that is not mounted.
 [destination.disk]
@@ -74,12 +100,12 @@ def begin(folder: Path, kind: str, backups: str) -> Begun:
     path = folder / FILE_NAME
     if path.exists():
         raise Refused(f"{path} is there already", hint="edit it, or begin in another folder")
-    store, secret = _STORES[kind]
+    template = _STORES[kind]
     # a basic TOML string is a JSON string
-    text = _TEXT.format(kind=kind, store=store, path=dumps(backups))
+    text = _TEXT.format(kind=kind, name=template.name, lines=template.lines, path=dumps(backups))
     write_bytes(path, text.encode(), 0o644, exclusive=True)
     steps = (
-        secret,
+        template.secret,
         f"mkdir -p -m 700 {shlex.quote(backups)}",
         "inv backup.keys --make",
         "inv backup.doctor",

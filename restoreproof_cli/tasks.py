@@ -48,7 +48,7 @@ def schema(_context: Context) -> None:
 
 @task(
     help={
-        "store": "kind of the store: postgres",
+        "store": "kind of the store: postgres or valkey",
         "backups": "folder of the local destination",
         "json": "one JSON document on standard output",
     }

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from backup_lib.config import load
 
 
@@ -12,9 +14,14 @@ def restoreproof(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_what_init_writes_is_a_valid_configuration(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "variable"), [("postgres", "ORDERS_DSN"), ("valkey", "SESSIONS_PASSWORD")]
+)
+def test_what_init_writes_is_a_valid_configuration(
+    kind: str, variable: str, tmp_path: Path
+) -> None:
     folder = str(tmp_path / 'a "quoted" folder')
-    done = restoreproof(tmp_path, "init", "--backups", folder)
+    done = restoreproof(tmp_path, "init", "--store", kind, "--backups", folder)
     assert done.returncode == 0, done.stderr
     assert "inv backup.verify" in done.stdout
     config = load(tmp_path / "restoreproof.toml")
@@ -22,7 +29,7 @@ def test_what_init_writes_is_a_valid_configuration(tmp_path: Path) -> None:
     assert list(config.destinations) == ["disk"]
     checked = restoreproof(tmp_path, "config.check")
     assert checked.returncode == 0
-    assert "ORDERS_DSN" in checked.stderr  # the secret is not there yet, which is said
+    assert variable in checked.stderr  # the secret is not there yet, which is said
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
