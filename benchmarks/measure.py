@@ -18,7 +18,9 @@ from pathlib import Path
 
 from benchmarks.processes import Watcher, collect, cpu_seconds
 
-PAUSE = 0.2
+_NOW_AND_THEN = 0.2, 0.02
+_CLOSELY = 0.01, 0.5
+"""Seconds between two looks at the memory, and the share of a core that they may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def command(
     servers: Iterable[int] = (),
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    closely: bool = False,
 ) -> Sample:
     """Run a command once.
 
@@ -91,17 +94,19 @@ def command(
         servers: process ids of servers that work for it.
         cwd: the folder to start in.
         env: the whole environment; ours where it is not given.
+        closely: watch the memory so closely that the time is worth nothing.
 
     Raises:
         SystemExit: it failed.
     """
     servers = tuple(servers)
+    pause, share = _CLOSELY if closely else _NOW_AND_THEN
     before = sum(map(cpu_seconds, servers))
     begun = time.monotonic()
     child = subprocess.Popen(
         argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    with Watcher(child.pid, pause=PAUSE) as watcher:
+    with Watcher(child.pid, pause=pause, share=share) as watcher:
         code, own_cpu = collect(child.pid)
         wall = time.monotonic() - begun
     child.returncode = code

@@ -14,8 +14,7 @@ from typing import Self
 from restoreproof.process import procfs
 
 _LONGEST_PAUSE = 1.0
-_SHARE = 0.02
-"""What of a core looking may take."""
+_TELLS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 _FEW = 5
 
@@ -31,7 +30,20 @@ def cpu_seconds(leader: int) -> float:
 
 def memory_bytes(leader: int) -> int:
     """Memory of a process and its living descendants; what they share counts once (PSS)."""
-    return sum(_proportional(pid) for pid, _started in procfs.members_of(leader))
+    return sum(map(_proportional, _family(leader)))
+
+
+def _family(leader: int) -> list[int]:
+    """Leader and descendants; from the top where the system tells: it is much quicker."""
+    if not _TELLS_CHILDREN:
+        return [pid for pid, _started in procfs.members_of(leader)]
+    found = [leader]
+    for pid in found:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _proportional(pid: int) -> int:
@@ -47,18 +59,24 @@ class Watcher:
 
     Args:
         leader: process id.
-        pause: seconds between two looks, more where looking takes long: a peak that is shorter
-            may be missed.
+        pause: seconds between two looks, at least: a peak that is shorter may be missed.
+        share: of a core that looking may take; the pause is longer where it takes more.
 
     Attributes:
         peak: bytes; 0 where it was over before there were a few looks.
     """
 
     def __init__(
-        self, leader: int, *, pause: float, look: Callable[[int], int] = memory_bytes
+        self,
+        leader: int,
+        *,
+        pause: float,
+        share: float = 0.02,
+        look: Callable[[int], int] = memory_bytes,
     ) -> None:
         self._leader = leader
         self._pause = pause
+        self._share = share
         self._look = look
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
@@ -87,7 +105,7 @@ class Watcher:
             self._highest = max(self._highest, self._look(self._leader))
             self._looks += 1
             taken = time.monotonic() - begun
-            if self._over.wait(min(_LONGEST_PAUSE, max(self._pause, taken / _SHARE))):
+            if self._over.wait(min(_LONGEST_PAUSE, max(self._pause, taken / self._share))):
                 return
 
 

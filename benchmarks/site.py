@@ -78,14 +78,15 @@ class Site:
     def program(self, name: str) -> str:
         return str(self.server.programs / name)
 
-    def restoreproof(self, *arguments: str) -> Sample:
-        """Run a task of the product, and measure it with the server."""
+    def restoreproof(self, *arguments: str, closely: bool = False) -> Sample:
+        """Run a task of the product, and measure it with the server; see :func:`command`."""
         config = str(self.folder / "restoreproof.toml")
         return command(
             [sys.executable, "-m", "restoreproof_cli.main", *arguments]
             + (["--quiet", "--config", config] if arguments[0].startswith("backup.") else []),
             servers=[self.server.pid],
             env=self.environment,
+            closely=closely,
         )
 
     def shell(self, script: str, *arguments: str, **environment: str) -> Sample:

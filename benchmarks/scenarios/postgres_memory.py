@@ -19,10 +19,10 @@ def measure(bench: Bench) -> Outcome:
 
     def backup(site: Site) -> Sample:
         site.forget(PROVEN)
-        return site.restoreproof("backup.run", "--set", PROVEN)
+        return site.restoreproof("backup.run", "--set", PROVEN, closely=True)
 
     def verify(site: Site) -> Sample:
-        return site.restoreproof("backup.verify", "--set", PROVEN, "--again")
+        return site.restoreproof("backup.verify", "--set", PROVEN, "--again", closely=True)
 
     works: dict[str, Callable[[Site], Sample]] = {"backup": backup, "verification": verify}
     variants = [
