@@ -15,7 +15,7 @@ _OTHERS = frozenset(
 
 
 def is_dockerfile(path: PurePosixPath) -> bool:
-    """Whether a file is named as builders name theirs: ``web.Dockerfile`` and ``Dockerfile.dev`` too."""
+    """Whether a file is named as builders name theirs, ``web.Dockerfile`` among them."""
     stem, _, last = path.name.lower().partition(".")
     last = last.rpartition(".")[2]
     return (stem in _NAMES and last not in _OTHERS) or path.suffix.lower()[1:] in _NAMES
