@@ -67,10 +67,9 @@ class Actionlint:
             args=[
                 *("-format", "{{json .}}", "-no-color", "-shellcheck=", "-pyflakes="),
                 *("-config-file", str(configuration)),
-                *(f"./{name}" for name in files),
-                str(control),
             ],
             expected=files,
+            files=files,
             read=lambda raw: read(raw, request.root, files),
             control=str(control),
             version_args=("-version",),

@@ -87,10 +87,9 @@ class Bandit:
                 *(("-c", str(configuration)) if configuration else ()),
                 # what the source answers is read by us, with its reason
                 *("--quiet", "--ignore-nosec", "-x", "", "-f", "json", "-o", str(report)),
-                *(f"./{name}" for name in files),
-                str(control),
             ],
             expected=files,
+            files=files,
             read=lambda raw: read(raw, request.root),
             report=report,
             control=str(control),

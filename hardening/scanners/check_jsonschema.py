@@ -85,10 +85,9 @@ class CheckJsonschema:
                 supported=SUPPORTED,
                 args=[
                     *("--output-format", "json", "-v", "--builtin-schema", schema),
-                    *(f"./{name}" for name in files),
-                    str(control),
                 ],
                 expected=files,
+                files=files,
                 read=lambda raw, of=schema: read(raw, request.root, files, of),  # type: ignore[misc]
                 control=str(control),
             )

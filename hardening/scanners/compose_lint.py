@@ -99,10 +99,9 @@ class ComposeLint:
             supported=SUPPORTED,
             args=[
                 *("check", "--format", "json", "--config", str(configuration)),
-                *(f"./{name}" for name in files),
-                str(control),
             ],
             expected=files,
+            files=files,
             read=lambda raw: read(raw, request.root, files),
             control=str(control),
         )

@@ -79,10 +79,9 @@ class Hadolint:
             args=[
                 *("--format", "json", "--no-color", "--disable-ignore-pragma"),
                 *("--config", str(configuration)),
-                *(f"./{name}" for name in files),
-                str(control),  # the last: without it the others were not all read
             ],
             expected=files,
+            files=files,
             read=lambda raw: read(raw, request.root, files),
             control=str(control),
         )

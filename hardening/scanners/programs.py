@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from restoreproof.errors import RestoreproofError
@@ -54,9 +55,21 @@ def find_program(name: str) -> Path | None:
 
 
 def version_of(program: Path, *args: str) -> str:
-    """The version that a program states, such as ``1.9.4``; empty where it states none."""
+    """The version that a program states, such as ``1.9.4``; empty where it states none.
+
+    A program that has not changed since is not asked again.
+    """
     try:
-        said = output([str(program), *args], env=clean_env(), timeout=_PATIENCE)
+        stat = program.stat()
+    except OSError:
+        return ""
+    return _stated(str(program), args, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _stated(program: str, args: tuple[str, ...], _changed: int, _size: int) -> str:
+    try:
+        said = output([program, *args], env=clean_env(), timeout=_PATIENCE)
     except RestoreproofError:
         return ""
     found = _NUMBER.search(said[:10_000])

@@ -22,6 +22,9 @@ _ANY_CODE = range(-64, 256)
 _LONGEST_ARGUMENTS = 1_500_000
 """Bytes; systems refuse 2 MiB."""
 
+LARGEST_FILE = 16 * 1024 * 1024
+"""Bytes of one file beyond which no tool is given it: nobody wrote that by hand."""
+
 
 class _OverTime(Interrupted):
     """The limit was reached, not by anybody's wish."""
@@ -79,6 +82,8 @@ class Plan:
         args: arguments of the program.
         expected: what there is to look at.
         read: the report; raises Unreadable.
+        files: what is named after the arguments, with the control as the last: without it the
+            others were not all read. None where the arguments say it all.
         program: name of the executable.
         report: file that the report is written to; standard output where None.
         control: the path of the planted file, as findings have it; empty where there is none.
@@ -94,6 +99,7 @@ class Plan:
     expected: tuple[str, ...]
     read: Callable[[bytes], Reading]
     program: str
+    files: tuple[str, ...] | None = None
     report: Path | None = None
     control: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -140,7 +146,10 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
     if program is None or why_not is not None:
         gaps = (why_not,) if why_not else ()
         return Scan(plan.tool, version, not_scanned=gaps, facts=facts)
-    reading = _reading(plan, program, request, circumstances)
+    large = {name for name in plan.files or () if _is_large(request.root / name)}
+    reading = _reading(_with_files(plan, large), program, request, circumstances)
+    if large:
+        reading = _without(reading, large)
     return Scan(
         tool=plan.tool,
         version=version,
@@ -150,6 +159,34 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
         data_from=reading.data_from,
         seconds=request.clock.monotonic() - begun,
         facts={**facts, **reading.facts},
+    )
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        return path.stat().st_size > LARGEST_FILE
+    except OSError:
+        return False
+
+
+def _with_files(plan: Plan, large: set[str]) -> Plan:
+    """The plan with its files, and the control as the last of them, among the arguments."""
+    if plan.files is None:
+        return plan
+    named = [f"./{name}" for name in plan.files if name not in large]
+    return replace(plan, args=[*plan.args, *named, plan.control])
+
+
+def _without(reading: Reading, large: set[str]) -> Reading:
+    gaps = tuple(
+        NotScanned(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MiB", "leave it out")
+        for name in sorted(large)
+    )
+    told = tuple(gap for gap in reading.not_scanned if gap.name not in large)
+    return replace(
+        reading,
+        scanned=tuple(name for name in reading.scanned if name not in large),
+        not_scanned=(*told, *gaps),
     )
 
 
@@ -166,6 +203,9 @@ def settle(plan: Plan, reading: Reading, returncode: int) -> Reading:
     """What a reading is worth beside what was expected, the control and the exit code."""
     findings = tuple(one for one in reading.findings if one.place.path != plan.control)
     scanned = tuple(sorted(set(reading.scanned) - {plan.control}))
+    if plan.files is not None:
+        # what nobody named is no answer
+        scanned = tuple(name for name in scanned if name in plan.expected)
     if plan.control and len(findings) == len(reading.findings):
         scanned = ()
         lost = NotScanned(

@@ -120,10 +120,9 @@ class Zizmor:
                 *("--persona", self._settings.persona, "--format", "json-v1"),
                 # otherwise what cannot be parsed is left out, with a warning
                 "--strict-collection",
-                *(f"./{name}" for name in files),
-                str(control),
             ],
             expected=files,
+            files=files,
             read=lambda raw: read(raw, request.root, files),
             control=str(control),
         )

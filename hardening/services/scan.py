@@ -56,21 +56,39 @@ class Report:
 
 def scan_and_judge(
     config: HardeningConfig,
-    options: Options = Options(),  # frozen
+    options: Options = Options(),
     *,
     emit: Listener = silent,
     cancel: Cancellation | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Report:
-    """Run the scanners, and say what the policy says.
+    """Run the configured scanners, and say what the policy says.
 
     Raises:
         ConfigError, UsageError: the configuration, the baseline or a VEX document is wrong.
         Interrupted: it was asked to stop.
     """
-    policy = policy_of(config)
-    cancel = cancel or Cancellation()
     chosen = config.chosen(options.only)
+    return judge_with(config, chosen, options, emit=emit, cancel=cancel, clock=clock)
+
+
+def judge_with(
+    config: HardeningConfig,
+    scanners: Mapping[str, Scanner],
+    options: Options = Options(),
+    *,
+    emit: Listener = silent,
+    cancel: Cancellation | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Report:
+    """Run these scanners, and say what the policy says.
+
+    Raises:
+        ConfigError: the baseline or a VEX document is wrong.
+        Interrupted: it was asked to stop.
+    """
+    policy = policy_of(config)
+    cancelled = cancel or Cancellation()
 
     def request(scratch: Path) -> Request:
         return Request(
@@ -79,12 +97,12 @@ def scan_and_judge(
             offline=options.offline,
             max_data_age=policy.max_data_age,
             emit=emit,
-            cancel=cancel,
+            cancel=cancelled,
             clock=clock,
         )
 
     at_once = config.settings.at_once or os.cpu_count() or 1
-    scans = run_all(chosen, request, at_once)
+    scans = run_all(scanners, request, at_once)
     issues = issues_of((found for scan in scans for found in scan.findings), policy.looked_up)
     return Report(config.root, judge(scans, issues, policy, clock.now()))
 
@@ -94,7 +112,7 @@ def run_all(
 ) -> tuple[Scan, ...]:
     """Every scanner, so many at once; each in a private folder that is removed again.
 
-    A scanner that crashes looked at nothing; the others go on.
+    A scanner that cannot do its work looked at nothing; the others go on.
 
     Raises:
         Interrupted: it was asked to stop.

@@ -242,3 +242,27 @@ def test_trivy_of_another_format_is_not_judged(bench: Bench) -> None:
     scan = bench.scan(specimen, {**specimen.clean, "SchemaVersion": 3})
     assert "version 3" in scan.not_scanned[0].reason
     assert judged(scan).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("kind", ["bandit", "hadolint", "compose-lint"])
+def test_a_file_of_a_hundred_megabytes_is_given_to_no_tool(
+    bench: Bench, kind: str, tmp_path: Path
+) -> None:
+    specimen = SPECIMENS[kind]
+    names = {"bandit": "big.py", "hadolint": "big/Dockerfile", "compose-lint": "big/compose.yaml"}
+    path = tmp_path / "root" / names[kind]
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    scan = bench.scan(specimen, specimen.clean, 'echo "$@" >"$here/arguments"')
+    assert [gap.name for gap in scan.not_scanned] == [names[kind]]
+    assert "larger than 16 MiB" in scan.not_scanned[0].reason
+    assert names[kind] not in (tmp_path / "bin" / "arguments").read_text()
+    assert judged(scan).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("kind", ["bandit", "hadolint", "compose-lint", "zizmor"])
+def test_nothing_to_look_at_is_no_pass(bench: Bench, kind: str) -> None:
+    specimen = SPECIMENS[kind]
+    empty = Specimen(**{**_fields(specimen), "files": {"README": ""}})
+    assert judged(bench.scan(empty, empty.clean)).verdict is Verdict.INCONCLUSIVE
