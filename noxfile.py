@@ -25,7 +25,7 @@ nox.options.error_on_missing_interpreters = True
 
 PACKAGES = ("restoreproof", "restoreproof_cli", "backup_lib", "hardening")
 # what needs more than wheels, or more than minutes, is asked for by name
-NOT_BY_DEFAULT = ("servers", "faults")
+NOT_BY_DEFAULT = ("servers", "faults", "e2e")
 REPORTS = Path("build/reports")
 
 
@@ -117,13 +117,18 @@ def lint(session: nox.Session) -> None:
     tool(session, "ruff", "check", ".")
     tool(session, "ruff", "format", "--check", ".")
     tool(session, "lint-imports", "--no-logo")
-    scripts = ("inv", ".ci/run", ".ci/setup")
+    scripts = (
+        *("inv", ".ci/run", ".ci/setup"),
+        *("docker/secrets.sh", "docker/toolbox/inv", "docker/toolbox/nightly"),
+    )
     if shutil.which("shellcheck"):
         session.run("shellcheck", *scripts, external=True)
     elif in_ci():
         session.error("shellcheck is missing; .ci/setup installs it")
     else:
         session.warn("shell scripts not checked: shellcheck is not installed")
+    stack = ("--builtin-schema", "vendor.compose-spec", "docker/compose.yaml")
+    tool(session, "check-jsonschema", *stack)
 
 
 @nox.session
@@ -234,6 +239,12 @@ def changelog(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Tests that race with what they injure: worth a look, too unsteady to judge a change."""
     pytest(session, "-m", "faults")
+
+
+@nox.session(default=False)
+def e2e(session: nox.Session) -> None:
+    """Images built and run hardened; the engine as oracle for our rules. Root; docs say how."""
+    tool(session, "pytest", "-q", "-m", "e2e", "tests/e2e", *session.posargs)
 
 
 @nox.session(default=False)

@@ -13,4 +13,5 @@ pytest_plugins = [
     "tests.harness.sandboxes",
     "tests.harness.scanner_tools",
     "tests.harness.valkey",
+    "tests.harness.engine",
 ]

@@ -1,0 +1,1 @@
+"""Compose files: merged as Compose merges them, then judged."""

@@ -1,0 +1,216 @@
+"""One service of a Compose project: how its container will run, and how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardening.rules.compose.nodes import Node
+from hardening.rules.compose.project import environment
+from hardening.rules.dockerfile.build import Build
+from hardening.rules.files import relative
+from hardening.rules.running import Health, Mount, Port, Running
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """How a service's image is built here.
+
+    Attributes:
+        context: the folder.
+        dockerfile: the file.
+        target: stage; empty for the last.
+        args: values given to it.
+    """
+
+    context: Path
+    dockerfile: Path
+    target: str
+    args: Mapping[str, str]
+
+
+def build_plan(service: Node) -> BuildPlan | None:
+    """The plan, or None where the service takes an image, or a context from elsewhere."""
+    build = service.get("build")
+    if build is None:
+        return None
+    named = build.get("context")
+    where = build.text or (named.text if named else ".")
+    if "://" in where or where.startswith("git@") or build.get("dockerfile_inline"):
+        return None
+    context = (build.file.parent / where).resolve()
+    file = build.get("dockerfile")
+    target = build.get("target")
+    args = build.get("args")
+    given = _pairs(args) if args else {}
+    return BuildPlan(
+        context,
+        (context / (file.text if file else "Dockerfile")).resolve(),
+        target.text if target else "",
+        given,
+    )
+
+
+def running(name: str, service: Node, built: Build | None, root: Path) -> Running:
+    """How the service's container will run.
+
+    Args:
+        name: of the service.
+        service: merged.
+        built: its evaluated Dockerfile, where it is built here and was readable.
+        root: for paths in the report.
+    """
+    user = service.get("user")
+    image = service.get("image")
+    from_build = built.user() if built else None
+    volumes = tuple(_mounts(service))
+    return Running(
+        name=name,
+        image="" if service.get("build") else (image.text if image else ""),
+        user=user.text if user else (from_build.text if from_build else None),
+        states_user=user is not None,
+        privileged=_is_true(service, "privileged"),
+        read_only=_is_true(service, "read_only"),
+        cap_add=_texts(service, "cap_add"),
+        cap_drop=_texts(service, "cap_drop"),
+        security_opt=_texts(service, "security_opt"),
+        tmpfs=(*_texts(service, "tmpfs"), *_tmpfs_volumes(service)),
+        mounts=volumes,
+        has_pids_limit=_is_limited(service, "pids_limit", "pids"),
+        has_memory_limit=_is_limited(service, "mem_limit", "memory"),
+        has_cpu_limit=_is_limited(service, "cpus", "cpus") or _is_limited(service, "cpu_quota", ""),
+        host_namespaces=tuple(
+            key
+            for key in ("network_mode", "pid", "ipc", "uts", "userns_mode")
+            if (found := service.get(key)) and found.text == "host"
+        ),
+        ports=tuple(_ports(service)),
+        environment={key: node.text for key, node in environment(service).items()},
+        health=_health(service, built),
+        lines=_lines(service, root),
+    )
+
+
+def unexplained_capabilities(
+    service: Node, lines: Mapping[Path, tuple[str, ...]]
+) -> Iterator[tuple[str, Node]]:
+    """Each added capability that has no comment on its line, nor on the line above."""
+    added = service.get("cap_add")
+    for item in added.items if added else ():
+        text = lines.get(item.file, ())
+        here = text[item.line - 1] if item.line <= len(text) else ""
+        above = text[item.line - 2] if 2 <= item.line <= len(text) + 1 else ""
+        if "#" not in here and not above.lstrip().startswith("#"):
+            yield item.text, item
+
+
+def _lines(service: Node, root: Path) -> dict[str, tuple[int, str]]:
+    def at(node: Node) -> tuple[int, str]:
+        return node.line, relative(node.file, root.resolve())
+
+    lines = {key: at(node) for key, node in service.mapping.items()}
+    lines[""] = at(service)
+    for key, node in environment(service).items():
+        lines[f"environment {key}"] = at(node)
+    return lines
+
+
+def _is_true(service: Node, key: str) -> bool:
+    found = service.get(key)
+    return found is not None and found.is_true
+
+
+def _texts(service: Node, key: str) -> tuple[str, ...]:
+    found = service.get(key)
+    return tuple(item.text for item in found.items) if found else ()
+
+
+def _pairs(node: Node) -> dict[str, str]:
+    if isinstance(node.value, Mapping):
+        return {key: item.text for key, item in node.value.items()}
+    pairs = (item.text.partition("=") for item in node.items)
+    return {key: value for key, has_value, value in pairs if has_value}
+
+
+def _is_limited(service: Node, key: str, resource: str) -> bool:
+    for found in (service.get(key), service.get("deploy", "resources", "limits", resource)):
+        if found is not None and found.text.strip() not in ("", "0", "-1", "0.0"):
+            return True
+    return False
+
+
+def _volumes(service: Node) -> tuple[Node, ...]:
+    found = service.get("volumes")
+    return found.items if found else ()
+
+
+def _tmpfs_volumes(service: Node) -> Iterator[str]:
+    for item in _volumes(service):
+        kind, target = item.get("type"), item.get("target")
+        if kind and kind.text == "tmpfs" and target:
+            yield target.text
+
+
+def _mounts(service: Node) -> Iterator[Mount]:
+    for item in _volumes(service):
+        if item.text:
+            parts = item.text.split(":")
+            source = parts[0] if len(parts) > 1 else ""
+            target = parts[1] if len(parts) > 1 else parts[0]
+            options = parts[2].split(",") if len(parts) > 2 else []
+            is_bind = source.startswith((".", "/", "~"))
+            yield Mount(_absolute(source, item), target, is_bind, "ro" in options)
+            continue
+        kind, source_node, target_node = item.get("type"), item.get("source"), item.get("target")
+        if kind and kind.text in ("bind", "volume"):
+            source = source_node.text if source_node else ""
+            is_bind = kind.text == "bind"
+            yield Mount(
+                _absolute(source, item) if is_bind else source,
+                target_node.text if target_node else "",
+                is_bind,
+                _is_true(item, "read_only"),
+            )
+
+
+def _absolute(source: str, item: Node) -> str:
+    if not source.startswith("."):
+        return source
+    return str((item.file.parent / source).absolute())
+
+
+def _ports(service: Node) -> Iterator[Port]:
+    found = service.get("ports")
+    for item in found.items if found else ():
+        if item.text:
+            rest, _, container = item.text.partition("/")[0].rpartition(":")
+            address, has_port, _ = rest.rpartition(":")
+            yield from _numbered(address if has_port else "", container)
+        elif (target := item.get("target")) is not None:
+            host = item.get("host_ip")
+            yield from _numbered(host.text if host else "", target.text)
+
+
+def _numbered(address: str, ports: str) -> Iterator[Port]:
+    first, _, last = ports.partition("-")
+    if first.isdecimal() and len(first) <= 5:
+        end = int(last) if last.isdecimal() and len(last) <= 5 else int(first)
+        for number in range(int(first), min(end, int(first) + 100) + 1):
+            yield Port(address, number)
+
+
+def _health(service: Node, built: Build | None) -> Health:
+    check = service.get("healthcheck")
+    if check is not None:
+        test = check.get("test")
+        first = test.items[0].text if test and test.items else ""
+        if _is_true(check, "disable") or first.upper() == "NONE":
+            return Health.DISABLED
+        if first:
+            return Health.CHECKED
+    if built is not None:
+        found = built.target.healthcheck
+        if found is not None and found.args and found.args[0].text.upper() != "NONE":
+            return Health.CHECKED
+    return Health.MISSING

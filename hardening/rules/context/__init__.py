@@ -1,0 +1,1 @@
+"""Build contexts: what a builder would take in."""

@@ -1,0 +1,1 @@
+"""Dockerfiles: what they say, what that comes to, and what is wrong with it."""

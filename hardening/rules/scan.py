@@ -1,0 +1,130 @@
+"""Scans of whole trees: finds Dockerfiles and Compose files, and applies the rules to each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from hardening.model import Scan
+from hardening.rules.compose.scan import scan_into, scan_together
+from hardening.rules.context.judge import find_context
+from hardening.rules.context.judge import judge as judge_context
+from hardening.rules.dockerfile.build import Build, read
+from hardening.rules.dockerfile.judge import judge as judge_dockerfile
+from hardening.rules.files import read_bounded, relative
+from hardening.rules.options import Options
+from hardening.rules.sheet import Sheet
+from restoreproof.errors import Inconclusive, UsageError
+
+_DOCKERFILE = re.compile(
+    r"(?:dockerfile|containerfile)(?:[.-].+)?|.+\.(?:dockerfile|containerfile)",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_DOCKERFILE = re.compile(
+    r".*\.(?:dockerignore|md|rst|txt|j2|jinja2?|tmpl|tpl|py|pyc|js|ts|go|json|ya?ml|orig|bak|swp)|.*~",
+    re.IGNORECASE | re.DOTALL,
+)
+COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml")
+
+
+def scan_files(root: Path, options: Options | None = None) -> Scan:
+    """All Dockerfiles with their build contexts, and all Compose files, below a folder.
+
+    Args:
+        root: the folder, or one file.
+        options: settings of the rules.
+
+    Raises:
+        UsageError: there is nothing at that path.
+    """
+    options = options or Options()
+    if not root.exists():
+        raise UsageError(f"there is nothing at {root}")
+    sheet = Sheet()
+    if root.is_file():
+        paths, root = [root], root.parent
+    else:
+        paths = list(discover(root, options, sheet))
+    composed = [path for path in paths if COMPOSE.fullmatch(path.name)]
+    builds = scan_into(sheet, root, composed, options)
+    for path in paths:
+        if path not in composed:
+            contexts = [build for build in builds if build.dockerfile == path]
+            scan_dockerfile(sheet, root, path, options, [build.context for build in contexts])
+    return sheet.scan()
+
+
+def scan_compose(
+    paths: Sequence[Path], options: Options | None = None, *, root: Path | None = None
+) -> Scan:
+    """Compose files that are given together, as by ``docker compose -f A -f B``.
+
+    Args:
+        paths: later ones over earlier ones.
+        options: settings of the rules.
+        root: nothing outside of it is read; the folder of the first file by default.
+
+    Raises:
+        UsageError: no file is named, or one of them is not there.
+    """
+    if not paths:
+        raise UsageError("no Compose file is named")
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"there is no file at {path}")
+    sheet = Sheet()
+    scan_together(sheet, root or paths[0].parent, paths, options or Options())
+    return sheet.scan()
+
+
+def scan_dockerfile(
+    sheet: Sheet, root: Path, path: Path, options: Options, contexts: Iterable[Path] = ()
+) -> None:
+    """One Dockerfile and its contexts: those given or configured, or the nearest that fits."""
+    name = relative(path, root)
+    try:
+        build = read(read_bounded(path, root, options.limits.file_bytes), options)
+        sheet.found(name, judge_dockerfile(build))
+    except Inconclusive as error:
+        sheet.missed(name, error)
+        return
+    sheet.scanned.append(name)
+    try:
+        for context in _contexts(build, path, name, root, contexts):
+            sheet.found(name, list(judge_context(build, path, context, root)))
+    except Inconclusive as error:
+        sheet.missed(f"build context of {name}", error)
+
+
+def _contexts(
+    build: Build, path: Path, name: str, root: Path, given: Iterable[Path]
+) -> Iterable[Path]:
+    if name in build.options.contexts:
+        return [root / build.options.contexts[name]]
+    return sorted(set(given)) or [find_context(build, path, root)]
+
+
+def discover(root: Path, options: Options, sheet: Sheet) -> Iterator[Path]:
+    """Files that look like ours by name, in a steady order. Links to folders are not followed."""
+    seen = 0
+
+    def report(error: OSError) -> None:
+        where = relative(Path(error.filename or root), root)
+        sheet.missed(where, Inconclusive(f"the folder cannot be read: {error.strerror}"))
+
+    for folder, folders, files in os.walk(root, onerror=report):
+        folders[:] = sorted(name for name in folders if name not in options.skipped_folders)
+        for name in sorted(files):
+            seen += 1
+            if seen > options.limits.files:
+                sheet.missed(str(root), Inconclusive(f"more than {options.limits.files} files"))
+                return
+            if COMPOSE.fullmatch(name) or is_dockerfile(name):
+                yield Path(folder, name)
+
+
+def is_dockerfile(name: str) -> bool:
+    """Whether a file of that name is taken for a Dockerfile."""
+    return bool(_DOCKERFILE.fullmatch(name)) and not _NOT_DOCKERFILE.fullmatch(name)

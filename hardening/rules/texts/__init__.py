@@ -1,0 +1,1 @@
+"""The rules' texts: why, and what to do. No logic in here."""

@@ -1,0 +1,200 @@
+"""A Docker engine of the tests' own, and a base image that comes from no registry."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.locks import ROOT
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+BASE = "restoreproof-e2e-base:latest"
+_DEBIAN = "trixie"
+_PACKAGES = "python3,python3-venv,ca-certificates"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restoreproof"
+_NEEDED = "needs root and Debian's docker.io, iptables and mmdebstrap"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine.
+
+    Attributes:
+        address: of its socket.
+        program: the client that fits it.
+        config: the client's folder; empty, so that nobody's settings or credentials count.
+    """
+
+    address: str
+    program: str
+    config: Path
+
+    def docker(
+        self, *args: str, stdin: bytes = b"", buildkit: bool = True, seconds: float = 600
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run the client; its exit code is the caller's business."""
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.config),
+            "DOCKER_CONFIG": str(self.config),
+            "DOCKER_HOST": self.address,
+            "DOCKER_BUILDKIT": str(int(buildkit)),
+        }
+        return subprocess.run(
+            [self.program, *args],
+            input=stdin,
+            env=env,
+            check=False,
+            capture_output=True,
+            timeout=seconds,
+        )
+
+    def build(self, dockerfile: str, context: Path, tag: str, *options: str) -> None:
+        """Build an image, and fail the test with the builder's words where that fails."""
+        args = ("build", "--progress=plain", "-t", tag, "-f", "-", *options, str(context))
+        done = self.docker(*args, stdin=dockerfile.encode())
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
+
+    def files(self, dockerfile: str, context: Path, *options: str) -> dict[str, tarfile.TarInfo]:
+        """What a build puts into the file system, by path; the builder sends it unpacked."""
+        return {
+            member.name.strip("/"): member
+            for member, _ in self.archive(dockerfile, context, *options)
+        }
+
+    def archive(
+        self, dockerfile: str, context: Path, *options: str
+    ) -> list[tuple[tarfile.TarInfo, bytes]]:
+        """The same with contents.
+
+        Raises:
+            AssertionError: the builder refused; its words are the message.
+        """
+        args = (
+            "build",
+            "--progress=plain",
+            "-o",
+            "type=tar,dest=-",
+            "-f",
+            "-",
+            *options,
+            str(context),
+        )
+        done = self.docker(*args, stdin=dockerfile.encode())
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            found = []
+            for member in archive:
+                file = archive.extractfile(member) if member.isfile() else None
+                found.append((member, file.read() if file else b""))
+            return found
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine with its own data; it and its containers are gone afterwards."""
+    daemon = shutil.which("dockerd")
+    if daemon is None or shutil.which("iptables") is None or os.geteuid() != 0:
+        pytest.skip(_NEEDED)
+    program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+    # not below the folder for temporary files: an overlay on an overlay does not mount
+    home = Path(tempfile.mkdtemp(prefix="restoreproof-e2e-", dir="/var/lib"))
+    address = f"unix://{home}/docker.sock"
+    command = [
+        *(daemon, "--host", address, "--storage-driver", "overlay2"),
+        *("--data-root", str(home / "data"), "--exec-root", str(home / "exec")),
+        *("--pidfile", str(home / "pid")),
+    ]
+    with (home / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as up:
+        try:
+            (home / "client").mkdir()
+            running = Engine(address, program, home / "client")
+            _wait(running, up, home / "log")
+            yield running
+            with connected(address) as client:
+                for container in client.containers.list(all=True):
+                    container.remove(force=True)
+        finally:
+            up.terminate()
+            up.wait(60)
+    for mount in sorted(_mounts_below(home), reverse=True):
+        subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def base(engine: Engine) -> str:
+    """A Debian with Python, made by mmdebstrap once and kept."""
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip(_NEEDED)
+    kept = _CACHE / f"e2e-base-{_DEBIAN}.tar"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_suffix(".part.tar")
+        command = [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={_PACKAGES}",
+            _DEBIAN,
+            str(unfinished),
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=900)
+        unfinished.rename(kept)
+    done = engine.docker("import", str(kept), BASE)
+    assert done.returncode == 0, done.stderr
+    return BASE
+
+
+@pytest.fixture(scope="session")
+def client(engine: Engine) -> Iterator[DockerClient]:
+    """The SDK's client for it."""
+    with connected(engine.address) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def sample(engine: Engine, base: str) -> str:
+    """The sample application's image."""
+    tag = "restoreproof-sample:e2e"
+    text = (ROOT / "docker" / "sample" / "Dockerfile").read_text()
+    engine.build(text, ROOT, tag, "--build-arg", f"BASE={base}")
+    return tag
+
+
+@contextmanager
+def connected(address: str) -> Iterator[DockerClient]:
+    """A client of the SDK, closed at the end."""
+    import docker
+
+    client = docker.DockerClient(base_url=address, timeout=120)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _wait(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while engine.docker("version", seconds=10).returncode != 0:
+        assert process.poll() is None, log.read_text(errors="replace")[-4000:]
+        assert time.monotonic() < deadline, log.read_text(errors="replace")[-4000:]
+        time.sleep(0.2)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [line.split(" ")[1] for line in lines if line.split(" ")[1].startswith(f"{folder}/")]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hardening.model import Finding
+from hardening.rules import Options, scan_compose, scan_files
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def rules(root: Path, options: Options | None = None) -> set[str]:
+    scan = scan_files(root, options)
+    assert scan.not_scanned == ()
+    return {found.rule for found in scan.findings}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x-a: &a {user: app}\nservices: {a: {image: x, <<: *a}}",
+        "x-a: &a {user: root}\nservices: {a: {<<: *a, image: x, user: app}}",
+        "x-a: &a {user: app}\nx-b: &b {user: root}\nservices: {a: {image: x, <<: [*a, *b]}}",
+        "services: {b: {image: x, user: app}, a: {extends: b, image: y}}",
+        "services: {b: {image: x, user: 0}, a: {extends: {service: b}, user: app}}\n".replace(
+            "b: {image: x, user: 0}", "b: {image: x, user: app}"
+        ),
+        "services: {a: {image: x, user: '${U:-app}', profiles: [never]}}",
+        "services: {a: {image: x, user: '${FROM_FILE}'}}",
+        "services: {a: {image: x, user: '${GIVEN}:${GIVEN}'}}",
+    ],
+)
+def test_the_user_is_the_one_in_force(text: str, tmp_path: Path) -> None:
+    write(tmp_path, {"compose.yaml": text, ".env": "export FROM_FILE='app' # no\nFROM_FILE=app\n"})
+    assert not rules(tmp_path, Options(environment={"GIVEN": "app"})) & {"RP-C001", "RP-C002"}
+
+
+def test_an_override_goes_over_what_it_overrides(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "compose.yaml": "services: {a: {image: x, user: app, cap_drop: [ALL]}}",
+            "compose.override.yaml": "services:\n  a:\n    user: root\n    privileged: true\n",
+        },
+    )
+    found = {
+        (one.rule, one.place.path, one.place.line)
+        for one in scan_files(tmp_path).findings
+        if one.rule in ("RP-C001", "RP-C003", "RP-C004")
+    }
+    name = "compose.override.yaml"
+    assert found == {("RP-C001", name, 3), ("RP-C003", name, 4)}
+
+
+def test_files_can_be_given_together_in_order(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a.yaml": "services: {a: {image: x, cap_add: [CHOWN], environment: [A=1]}}",
+            "b.yaml": "services: {a: {cap_add: !reset [], environment: {TOKEN: abcdef}}}",
+        },
+    )
+    scan = scan_compose([tmp_path / "a.yaml", tmp_path / "b.yaml"])
+    assert scan.scanned == ("a.yaml", "b.yaml")
+    assert "RP-C020" not in {one.rule for one in scan.findings}
+    assert "RP-C016" in {one.rule for one in scan.findings}
+
+
+def test_a_fragment_is_judged_over_the_main_file(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "compose.yaml": "services: {a: {image: x, user: app}}",
+            "compose.prod.yaml": "services: {a: {mem_limit: 1g}}",
+        },
+    )
+    assert "RP-C002" not in rules(tmp_path)
+
+
+def test_a_service_that_is_built_here_has_its_dockerfiles_user(tmp_path: Path) -> None:
+    build = "{context: app, target: '${T:-run}', args: {U: app}}"
+    dockerfile = "FROM x AS run\nARG U=root\nUSER $U\nHEALTHCHECK CMD x\nFROM x AS other\n"
+    write(
+        tmp_path,
+        {"compose.yaml": f"services: {{a: {{build: {build}}}}}", "app/Dockerfile": dockerfile},
+    )
+    assert not rules(tmp_path) & {"RP-C001", "RP-C002", "RP-C018", "RP-C017"}
+    other = rules(tmp_path, Options(environment={"T": "other"}))
+    assert {"RP-C002", "RP-C018"} <= other
+
+
+def test_included_and_extended_files_are_read(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "compose.yaml": "include: [parts/one.yaml]\nservices:\n  b:\n    extends:\n"
+            "      file: parts/two.yaml\n      service: c\n",
+            "parts/one.yaml": "services: {a: {image: x, privileged: true}}",
+            "parts/two.yaml": "services:\n  c:\n    image: x\n    pid: host\n",
+        },
+    )
+    places = {
+        (one.place.subject, one.place.path, one.place.line)
+        for one in scan_files(tmp_path).findings
+        if one.rule in ("RP-C003", "RP-C013")
+    }
+    assert places == {("a", "parts/one.yaml", 1), ("b", "parts/two.yaml", 4)}
+
+
+def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "compose.yaml": "services: {a: {image: x, environment: {DB_PASSWORD: '${P}'}}}",
+            ".env": "P=hunter2hunter2\n",
+            "Dockerfile": "FROM a\nENV DSN=postgres://u:hunter2hunter2@h/d\n",
+        },
+    )
+    found: list[Finding] = [
+        one for one in scan_files(tmp_path).findings if one.rule in ("RP-C016", "RP-D013")
+    ]
+    assert len(found) == 2
+    assert "hunter2" not in repr(found)
