@@ -14,6 +14,7 @@ SCANNERS: Kinds[ScannerPlugin] = Kinds(
         "compose-lint": "hardening.scanners.compose_lint:ComposeLint",
         "hadolint": "hardening.scanners.hadolint:Hadolint",
         "pip-audit": "hardening.scanners.pip_audit:PipAudit",
+        "restoreproof": "hardening.services.own_rules:OwnRules",
         "trivy": "hardening.scanners.trivy:Trivy",
         "zizmor": "hardening.scanners.zizmor:Zizmor",
     },

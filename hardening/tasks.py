@@ -161,4 +161,105 @@ def sbom(
     )
 
 
-collection = Collection("harden", scan, explain, sbom)
+@task(
+    positional=["image"],
+    help=options_help(
+        image="reference or id of the image; nothing is pulled",
+        offline="ask no service on the network",
+        sarif="write one SARIF file a tool into this folder",
+        markdown="write a summary for a pull request to this file",
+        output="write the result document to this file too",
+    ),
+)
+def image(
+    _context: Context,
+    image: str,
+    offline: bool = False,
+    sarif: str | None = None,
+    markdown: str | None = None,
+    output: str | None = None,
+    config: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    events: str | None = None,
+) -> None:
+    """Judge a built image: its configuration, the files of all layers, its packages."""
+    from hardening.reports.console import render_report
+    from hardening.services.targets import judge_image
+    from restoreproof.tasking import Run
+
+    def call(run: Run) -> Report:
+        report = judge_image(_config(config), image, run, offline=offline)
+        _write_reports(report, sarif, markdown, output)
+        return report
+
+    execute("harden.image", call, render=render_report, json=json, quiet=quiet, events=events)
+
+
+@task(
+    iterable=["file"],
+    help=options_help(
+        file="a Compose file; may be given again, later ones over earlier ones",
+        sarif="write one SARIF file a tool into this folder",
+        markdown="write a summary for a pull request to this file",
+        output="write the result document to this file too",
+    ),
+)
+def compose(
+    _context: Context,
+    file: list[str],
+    sarif: str | None = None,
+    markdown: str | None = None,
+    output: str | None = None,
+    config: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    events: str | None = None,
+) -> None:
+    """Judge Compose files that belong together, merged as Compose does."""
+    from hardening.reports.console import render_report
+    from hardening.services.targets import judge_compose
+    from restoreproof.tasking import Run
+
+    def call(run: Run) -> Report:
+        report = judge_compose(_config(config), file, run)
+        _write_reports(report, sarif, markdown, output)
+        return report
+
+    execute("harden.compose", call, render=render_report, json=json, quiet=quiet, events=events)
+
+
+@task(
+    iterable=["container"],
+    help=options_help(
+        container="name or id of a running container; all of them where it is left out",
+        sarif="write one SARIF file a tool into this folder",
+        markdown="write a summary for a pull request to this file",
+        output="write the result document to this file too",
+    ),
+)
+def live(
+    _context: Context,
+    container: list[str],
+    sarif: str | None = None,
+    markdown: str | None = None,
+    output: str | None = None,
+    config: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    events: str | None = None,
+) -> None:
+    """Judge how containers run, on the engine that DOCKER_HOST names."""
+    from hardening.reports.console import render_report
+    from hardening.services.targets import judge_live
+    from restoreproof.tasking import Run
+
+    def call(run: Run) -> Report:
+        report = judge_live(_config(config), container, run)
+        _write_reports(report, sarif, markdown, output)
+        return report
+
+    execute("harden.live", call, render=render_report, json=json, quiet=quiet, events=events)
+
+
+collection = Collection("harden", scan, image, compose, live, explain, sbom)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hardening.rules.catalogue import RULES
+from hardening.rules.rule import TOOL
 from hardening.scanners.severities import TABLES
 from hardening.services.rule_map import GROUPS
 from restoreproof.errors import UsageError
@@ -68,6 +70,15 @@ def _all() -> Iterator[Explanation]:
             references=tuple(
                 reference for tool, rule in group.rules if (reference := _about(tool, rule))
             ),
+        )
+    for rule in RULES.values():
+        yield Explanation(
+            rule=rule.id,
+            title=rule.title,
+            names=(f"{TOOL} {rule.id}",),
+            why=rule.why,
+            fix=rule.fix,
+            references=rule.references,
         )
     for name, (title, fix) in ABOUT_POLICY.items():
         yield Explanation(name, title, names=(f"policy {name}",), fix=fix)

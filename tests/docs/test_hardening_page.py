@@ -38,6 +38,7 @@ def test_the_table_of_severities_is_the_one_in_the_code() -> None:
 
 def test_the_page_names_the_supported_versions() -> None:
     told = {row[0].strip("`"): row[2] for row in rows("Scanners")}
+    assert told.pop("restoreproof") == "this one"
     for kind, text in told.items():
         module = SCANNERS.load(kind).__module__
         supported = __import__(module, fromlist=["SUPPORTED"]).SUPPORTED

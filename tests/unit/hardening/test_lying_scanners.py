@@ -71,7 +71,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_every_kind_has_a_specimen() -> None:
-    assert set(SPECIMENS) == set(SCANNERS.names())
+    assert set(SPECIMENS) == set(SCANNERS.names()) - {"restoreproof"}  # has no child
 
 
 @each
