@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -150,7 +150,7 @@ def _location(finding: Finding) -> dict[str, Any]:
 def _uri(path: str) -> str:
     """A relative URI; whatever is not one (an image's name) is written as one."""
     encoded = quote(path.encode("utf-8", "surrogateescape"), safe="/@:+,=~._-")
-    if ":" in PurePosixPath(encoded).parts[0] if encoded else False:
+    if ":" in encoded.partition("/")[0]:
         encoded = encoded.replace(":", "%3A")
     return encoded.lstrip("/") or "."
 

@@ -138,4 +138,7 @@ def valkey_server(_worker_server: ValkeyServer) -> ValkeyServer:
     """The worker's own server, empty."""
     with _worker_server.client() as client:
         client.flushall()
+        for name in client.acl_users():
+            if name != "default":
+                client.acl_deluser(name)
     return _worker_server

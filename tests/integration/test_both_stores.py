@@ -96,12 +96,18 @@ def test_one_store_that_breaks_off_publishes_nothing(
     assert list(broken.destination("disk").sets("nightly")) == []
 
 
-def test_a_restore_goes_into_another_server_and_never_over_data(site: Site, work: Work) -> None:
+def test_a_restore_goes_into_another_server_and_never_over_data(
+    site: Site, work: Work, valkey_server: ValkeyServer
+) -> None:
+    with valkey_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "reader", "on", "~*", "+get", ">secret")
     run_backup(site, "nightly", work)
     request = RestoreRequest(set_name="nightly", store="sessions", into="other")
     outcome = restore_set(site, request, work)
     assert outcome.content is not None
     assert outcome.content.verdict is Verdict.PASSED
+    assert outcome.comparison is not None  # users stay as they are on a server that is kept
+    assert "reader" in {gap.name for gap in outcome.comparison.unproven}
 
     with pytest.raises(Refused, match="holds 1001 keys"):
         restore_set(site, request, work)

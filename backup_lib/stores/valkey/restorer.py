@@ -82,7 +82,16 @@ def _with_users(found: Fingerprint, record: StoreRecord, target: Target) -> Fing
         unread = tuple(NotCovered(users.KIND, name, reason) for name in sorted(wanted))
         return _more_not_covered(found, unread)
     mine = tuple(line for line in lines if users.parts(line)[0] in wanted)
-    return users.with_users(found, users.Users(mine))
+    if target.disposable:
+        return users.with_users(found, users.Users(mine))
+    # a server that is kept keeps its users, and missing ones are made only with `globals`
+    assert taken is not None
+    at_source = {item.name: item.digest for item in taken.items if item.kind == users.KIND}
+    same = tuple(i for i in users.items(mine) if at_source[i.name] == i.digest)
+    others = sorted(wanted - {item.name for item in same})
+    reason = "not restored into a server that is kept, or kept there as it was"
+    found = _more_not_covered(found, tuple(NotCovered(users.KIND, n, reason) for n in others))
+    return users.with_items(found, same)
 
 
 def _more_not_covered(found: Fingerprint, more: tuple[NotCovered, ...]) -> Fingerprint:

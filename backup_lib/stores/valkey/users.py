@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import valkey
@@ -93,9 +93,12 @@ def parts(line: str) -> tuple[str, list[str]]:
 
 def with_users(content: Fingerprint, users: Users) -> Fingerprint:
     """The fingerprint with the users in it."""
-    if users.lines is None:
-        return content
-    together = (*content.items, *items(users.lines))
+    return content if users.lines is None else with_items(content, items(users.lines))
+
+
+def with_items(content: Fingerprint, more: Iterable[Item]) -> Fingerprint:
+    """The fingerprint with more items in it."""
+    together = (*content.items, *more)
     return replace(content, items=tuple(sorted(together, key=lambda item: (item.kind, item.name))))
 
 

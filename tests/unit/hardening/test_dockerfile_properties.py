@@ -76,8 +76,9 @@ def test_heredocs_end_at_their_own_words(names: list[str], body: list[str], quot
     assert [one.name for one in run.heredocs] == names
     assert user.line == len(text)
     for one in run.heredocs:
-        assert text[one.line - 1 : one.line - 1 + len(body)] == (
-            one.content.split("\n") if body else []
+        inside = [line for line in body if line != one.name]
+        assert text[one.line - 1 : one.line - 1 + len(inside)] == (
+            one.content.split("\n") if inside else []
         )
 
 
