@@ -136,6 +136,7 @@ def test_live_rules_see_what_is_hardened_and_what_is_not(
     assert found["hard"] == {"RP-L017"}
     assert found["loose"] == {
         *("RP-L001", "RP-L004", "RP-L005", "RP-L006", "RP-L008", "RP-L010", "RP-L011"),
+        "RP-L007",  # with the host's processes the engine itself adds label=disable
         *("RP-L013", "RP-L014", "RP-L015", "RP-L016", "RP-L017", "RP-L021"),
     }
     assert hard.name == "hard"
@@ -183,38 +184,6 @@ def test_no_sensitive_files_in_image(engine: Engine, base: str, tmp_path: Path) 
         if one.rule == "RP-I004"
     }
     assert {f"app/{name}" for name in secrets if not name.startswith(".git/")} <= leaked
-
-
-@pytest.fixture(scope="module")
-def toolbox(engine: Engine, base: str) -> str:
-    """The toolbox's image; pip and apt ask the machine's own indexes."""
-    tag = "restoreproof-toolbox:e2e"
-    options = ["--build-arg", f"BASE={base}"]
-    for name, path in (("ca", "/etc/ssl/certs/ca-certificates.crt"), ("pip", "/etc/pip.conf")):
-        if Path(path).exists():
-            options += ["--secret", f"id={name},src={path}"]
-    text = (ROOT / "docker" / "toolbox" / "Dockerfile").read_text()
-    engine.build(text, ROOT, tag, *options)
-    return tag
-
-
-def test_the_toolbox_runs_the_nightly_job_hardened(
-    client: docker.DockerClient, engine: Engine, toolbox: str
-) -> None:
-    profile = RunProfile(user="4711:4711", init=False)
-    more = {"environment": {"EVERY": "0"}, "command": ["--list"]}
-    with started(client, toolbox, profile, **more) as container:
-        assert container.wait(timeout=120)["StatusCode"] == 0
-        assert "backup.verify" in container.logs().decode()
-    more = {"environment": {"EVERY": "3600"}}
-    with started(client, toolbox, profile, **more) as container:
-        facts = status(container)
-        assert (facts["Name"], int(facts["CapEff"], 16)) == ("tini", 0)
-        deadline = time.monotonic() + 60
-        while container.exec_run(["nightly", "--check"]).exit_code == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)  # there is no configuration: the run ends badly, and the check says so
-    assert scan_image(toolbox, address=engine.address).findings == ()
 
 
 def test_the_same_input_gives_the_same_files(engine: Engine, base: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_PATTERNS = 1_000
 _LONGEST_PATTERN = 1_024
+_ODD_ESCAPE = re.compile(r"\\[A-Za-z0-9]")
+"""The builder hands it to a regular expression, where it means a bell, a digit, a word's end."""
 _WILDCARDS = re.compile(r"\*+")
 _MOST_WILDCARDS = 4
 """In one pattern; each costs another power of a name's length, since the matcher backtracks."""
@@ -44,6 +46,11 @@ class Ignore:
         for line in lines:
             if line.startswith("#"):
                 continue
+            if _ODD_ESCAPE.search(line):
+                raise Inconclusive(
+                    "it escapes a letter or digit, which the builder takes for something else",
+                    hint="leave the backslash out",
+                )
             if len(line) > _LONGEST_PATTERN or len(_WILDCARDS.findall(line)) > _MOST_WILDCARDS:
                 raise Inconclusive("a pattern in it is too long, or has too many wildcards")
         try:
@@ -51,13 +58,30 @@ class Ignore:
         except (ValueError, RecursionError) as error:
             raise Inconclusive(f"the builder refuses it: {error}") from None
 
+    @cached_property
+    def _singles(self) -> tuple[tuple[bool, PatternMatcher], ...]:
+        """Each pattern alone, and whether it takes back."""
+        from e2b_dockerfile_utils import PatternMatcher
+
+        patterns = self._matcher.patterns
+        return tuple((p.startswith("!"), PatternMatcher([p.removeprefix("!")])) for p in patterns)
+
     def excludes(self, path: str) -> bool:
-        """Whether the builder leaves out a path, relative to the context, with ``/``.
+        """Whether builders leave out a path, relative to the context, with ``/``.
+
+        Engines before 23 let ``!folder`` take back what an earlier pattern keeps out below it,
+        later ones do not always: what either takes in is taken in.
 
         Raises:
             Inconclusive: a pattern is one that the builder refuses, or costs too much.
         """
-        return self._matcher.matches(path)
+        if not self._matcher.matches(path):
+            return False
+        excluded = False
+        for takes_back, single in self._singles:
+            if takes_back == excluded and single.matches(path):
+                excluded = not takes_back
+        return excluded
 
     def may_take_back(self, folder: str) -> bool:
         """Whether something below an excluded folder may be taken back by ``!``."""

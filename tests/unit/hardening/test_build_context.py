@@ -135,6 +135,7 @@ def test_compose_and_options_name_the_context(tmp_path: Path) -> None:
         ({"Dockerfile": "FROM a\nCOPY nowhere /\n"}, "build context was not found"),
         ({"Dockerfile": ALL, ".dockerignore": "a[", ".env": ""}, "refuses it"),
         ({"Dockerfile": ALL, ".dockerignore": "*a*a*a*a*a*", ".env": ""}, "too many wildcards"),
+        ({"Dockerfile": ALL, ".dockerignore": "\\a", ".env": ""}, "escapes a letter"),
         ({"Dockerfile": ALL, ".dockerignore": "a\n" * 2000, ".env": ""}, "more than 1000 lines"),
     ],
 )
