@@ -10,10 +10,10 @@ pytest_plugins = [
     "tests.harness.postgres",
     "tests.harness.site",
     "tests.harness.plain_backups",
+    "tests.harness.valkey",
     "tests.harness.fault_site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
     "tests.harness.scanner_tools",
-    "tests.harness.valkey",
     "tests.harness.engine",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.aftermath import Aftermath
-from tests.harness.fault_site import FaultSite
+from tests.harness.fault_site import FaultSite, of_kinds
 
 pytestmark = pytest.mark.faults
 
@@ -29,6 +29,7 @@ def test_a_sound_site_passes(before: Aftermath) -> None:
     before.recover()
 
 
+@of_kinds("postgres")
 def test_a_published_set_without_its_artifact_is_found(fault_site: FaultSite) -> None:
     before = Aftermath(fault_site)
     fault_site.back_up()
@@ -37,6 +38,7 @@ def test_a_published_set_without_its_artifact_is_found(fault_site: FaultSite) ->
         before.check()
 
 
+@of_kinds("postgres")
 def test_a_manifest_cut_short_is_found(fault_site: FaultSite) -> None:
     before = Aftermath(fault_site)
     fault_site.back_up()
@@ -46,6 +48,7 @@ def test_a_manifest_cut_short_is_found(fault_site: FaultSite) -> None:
         before.check()
 
 
+@of_kinds("postgres")
 def test_a_changed_older_set_is_found(fault_site: FaultSite, before: Aftermath) -> None:
     artifact = next(newest(fault_site).rglob("*.zst"))
     artifact.write_bytes(artifact.read_bytes() + b"x")
@@ -53,6 +56,7 @@ def test_a_changed_older_set_is_found(fault_site: FaultSite, before: Aftermath) 
         before.check()
 
 
+@of_kinds("postgres")
 @pytest.mark.parametrize(
     "place", ["backups/nightly/.x.part", "tmp/dump-1", "state/.verified.guard", "state/locks/x"]
 )
@@ -65,6 +69,7 @@ def test_a_leftover_is_found(
         before.check_clean()
 
 
+@of_kinds("postgres")
 def test_a_process_left_is_found(
     fault_site: FaultSite, before: Aftermath, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,8 @@ from restoreproof.exit_codes import ExitCode
 from restoreproof.verdict import Verdict
 from tests.harness.aftermath import Aftermath
 from tests.harness.fake_tools import WAITS_FOR_THE_GATE, fake_tool
-from tests.harness.fault_site import FaultSite, eventually, finish
+from tests.harness.fault_site import FaultSite, eventually, finish, of_kinds
+from tests.harness.fault_stores import WITH_DUMP_PROGRAM
 from tests.harness.leaks import no_leftovers
 from tests.harness.postgres import bundled_programs
 
@@ -92,6 +93,7 @@ def test_runs_of_two_sets_into_one_destination_do_not_disturb_each_other(
         before.recover()
 
 
+@of_kinds("postgres")
 def test_many_runs_at_once_through_the_command_line(fault_site: FaultSite) -> None:
     fault_site.back_up()
     before = Aftermath(fault_site)
@@ -114,6 +116,7 @@ def test_a_verification_during_a_run_judges_the_set_before(fault_site: FaultSite
         before.recover()
 
 
+@of_kinds("postgres")
 def test_a_sweep_leaves_a_living_run_alone_whatever_the_clock_says(fault_site: FaultSite) -> None:
     fault_site.back_up()
     before = Aftermath(fault_site)
@@ -128,6 +131,7 @@ def test_a_sweep_leaves_a_living_run_alone_whatever_the_clock_says(fault_site: F
     before.recover()
 
 
+@of_kinds("postgres")
 @pytest.mark.parametrize("hours", [-48, -3, 3, 20])
 def test_a_clock_that_jumps_during_a_run_and_before_its_verification(
     fault_site: FaultSite, hours: int
@@ -155,11 +159,10 @@ def test_a_clock_that_jumps_during_a_run_and_before_its_verification(
     assert newest.manifest.sequence == run.manifest.sequence + 1
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 def test_a_run_whose_lock_was_taken_away_publishes_nothing(
     fault_site: FaultSite, short_folder: Path
 ) -> None:
-    if fault_site.rig.kind != "postgres":
-        pytest.fail("this tool is one of PostgreSQL")
     fault_site.back_up()
     tools = fake_tool(short_folder / "tools", bundled_programs(), "pg_dump", WAITS_FOR_THE_GATE)
     fault_site.configure(store_options=f'programs = "{tools}"')

@@ -16,7 +16,8 @@ from restoreproof.exit_codes import ExitCode
 from tests.harness import fake_tools
 from tests.harness.aftermath import aftermath
 from tests.harness.fake_tools import fake_tool
-from tests.harness.fault_site import FaultSite
+from tests.harness.fault_site import FaultSite, of_kinds
+from tests.harness.fault_stores import WITH_DUMP_PROGRAM
 from tests.harness.postgres import bundled_programs
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -32,13 +33,6 @@ BEHAVIOURS = {
 }
 
 FIND_FOLDER = 'for a; do case "$a" in --file=*) d="${a#--file=}";; esac; done; '
-
-
-@pytest.fixture
-def postgres_site(fault_site: FaultSite) -> FaultSite:
-    if fault_site.rig.kind != "postgres":
-        pytest.fail("these tools are those of PostgreSQL")
-    return fault_site
 
 
 def with_tool(site: FaultSite, tool: str, behaviour: str, options: str = "") -> None:
@@ -58,15 +52,15 @@ def check_never_published(site: FaultSite, *codes: ExitCode) -> None:
         site.configure(store_options="")
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 @pytest.mark.parametrize("behaviour", BEHAVIOURS.values(), ids=BEHAVIOURS)
-def test_a_dump_that_is_not_whole_is_never_published(
-    postgres_site: FaultSite, behaviour: str
-) -> None:
-    postgres_site.rig.grow(1 << 20)
-    with_tool(postgres_site, "pg_dump", behaviour)
-    check_never_published(postgres_site, ExitCode.UNREACHABLE)
+def test_a_dump_that_is_not_whole_is_never_published(fault_site: FaultSite, behaviour: str) -> None:
+    fault_site.rig.grow(1 << 20)
+    with_tool(fault_site, "pg_dump", behaviour)
+    check_never_published(fault_site, ExitCode.UNREACHABLE)
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -77,23 +71,24 @@ def test_a_dump_that_is_not_whole_is_never_published(
     ids=["a file is missing", "its table of contents is cut", "exit code 1"],
 )
 def test_a_dump_in_directory_format_that_is_not_whole_is_never_published(
-    postgres_site: FaultSite, behaviour: str
+    fault_site: FaultSite, behaviour: str
 ) -> None:
-    with_tool(postgres_site, "pg_dump", behaviour, 'format = "directory"')
-    check_never_published(postgres_site, ExitCode.UNREACHABLE)
+    with_tool(fault_site, "pg_dump", behaviour, 'format = "directory"')
+    check_never_published(fault_site, ExitCode.UNREACHABLE)
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 @pytest.mark.parametrize(
     "behaviour",
     [fake_tools.HALF_AND_EXIT_0, fake_tools.ALL_AND_EXIT_1, fake_tools.NOTHING_AND_EXIT_0],
     ids=["half and exit code 0", "exit code 1", "nothing and exit code 0"],
 )
 def test_roles_that_are_not_whole_are_never_published(
-    postgres_site: FaultSite, behaviour: str
+    fault_site: FaultSite, behaviour: str
 ) -> None:
     behaviour = behaviour.replace('"$(($(cat "$HERE/bytes") / 2))"', "100")
-    with_tool(postgres_site, "pg_dumpall", behaviour)
-    check_never_published(postgres_site, ExitCode.UNREACHABLE)
+    with_tool(fault_site, "pg_dumpall", behaviour)
+    check_never_published(fault_site, ExitCode.UNREACHABLE)
 
 
 def test_a_compressor_that_dies_publishes_nothing(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restoreproof.exit_codes import ExitCode
-from tests.harness.fault_site import FaultSite, finish
+from tests.harness.fault_site import FaultSite, finish, of_kinds
 from tests.harness.profiles import profile
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
@@ -51,6 +51,7 @@ def measure(site: FaultSite, *command: str) -> int:
     return highest
 
 
+@of_kinds("postgres")
 def test_peaks_of_a_run_and_its_verification_do_not_grow(fault_site: FaultSite) -> None:
     commands = {
         "run": ("backup.run", "--set", "nightly"),

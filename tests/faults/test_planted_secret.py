@@ -144,7 +144,7 @@ def ways_of(text: str) -> set[str]:
 )
 def test_a_planted_secret_appears_nowhere(site: FaultSite, how: str) -> None:
     environment = references(site, how)
-    name = site.rig.target["database"]
+    name = site.rig.place
     commands: list[tuple[str, ...]] = [
         ("backup.run", "--json"),
         ("backup.restore", "--set", "nightly", "--overwrite", "--confirm", name),

@@ -21,8 +21,8 @@ from restoreproof.process import ChildStalled, procfs
 from restoreproof.process.group import Group
 from restoreproof.verdict import Verdict
 from tests.harness.aftermath import Aftermath, aftermath
-from tests.harness.fault_site import FaultSite, descendant, eventually, make_fault_site
-from tests.harness.fault_stores import postgres_rig
+from tests.harness.fault_site import FaultSite, descendant, eventually, make_fault_site, of_kinds
+from tests.harness.fault_stores import WITH_DUMP_PROGRAM, postgres_rig
 from tests.harness.forked import run_forked
 from tests.harness.leaks import no_leftovers
 from tests.harness.postgres import MakeServer
@@ -90,6 +90,7 @@ def big_site(fault_site: FaultSite) -> FaultSite:
     return fault_site
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 def test_the_dumping_program_is_killed(big_site: FaultSite) -> None:
     with aftermath(big_site):
         killing = Once(send(big_site, signal.SIGKILL))
@@ -99,6 +100,7 @@ def test_the_dumping_program_is_killed(big_site: FaultSite) -> None:
         assert caught.value.exit_code is ExitCode.UNREACHABLE
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 def test_the_dumping_program_is_stopped_and_is_told_stuck_and_ended(
     big_site: FaultSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_the_dumping_program_is_stopped_and_is_told_stuck_and_ended(
         assert descendant(os.getpid(), big_site.rig.dumper) is None
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 def test_the_restoring_program_is_stopped(
     big_site: FaultSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,10 +214,11 @@ def test_the_verifying_process_is_killed_and_the_next_one_sweeps(
     before.check_clean()
 
 
+@of_kinds(*WITH_DUMP_PROGRAM)
 def test_a_restore_whose_program_is_killed_leaves_the_target_as_it_was(
     big_site: FaultSite,
 ) -> None:
-    name = big_site.rig.target["database"]
+    name = big_site.rig.place
     request = RestoreRequest(
         "nightly", options=RestoreOptions(overwrite=True, database=None), confirm=name
     )

@@ -7,6 +7,7 @@ next run succeeds, and after it nothing of the broken one is left.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,9 +100,11 @@ class Aftermath:
                 len(parts) > 1 and parts[1] not in published
             ):
                 yield f"in the destination: {path.relative_to(site.backups)}"
-        for folder in (site.tmp, site.folder / "boxes", site.state / "locks"):
+        own_boxes = site.tmp / f"restoreproof-{os.getuid()}"  # stays, as folders under /tmp do
+        for folder in (site.tmp, own_boxes, site.folder / "boxes", site.state / "locks"):
             if folder.exists():
-                yield from (f"temporary: {path}" for path in folder.iterdir())
+                left = (path for path in folder.iterdir() if path != own_boxes)
+                yield from (f"temporary: {path}" for path in left)
         for path in site.state.rglob(".*"):
             yield f"in the state folder: {path.relative_to(site.state)}"
         yield from (f"process {pid}" for pid in processes_in(site.folder))

@@ -23,8 +23,8 @@ from backup_lib.services.site import Site
 from backup_lib.work import Work
 from restoreproof.clock import SYSTEM_CLOCK, Clock
 from restoreproof.process import procfs
-from tests.harness.fault_stores import RIGS, StoreRig
-from tests.harness.postgres import PostgresServer
+from tests.harness.fault_rig import StoreRig
+from tests.harness.fault_stores import RIGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,8 +180,9 @@ def make_fault_site(rig: StoreRig, folder: Path) -> FaultSite:
     """A site in an existing, empty folder, with a signing key."""
     folder.chmod(0o711)
     backups = folder / "backups"
-    for made in (backups, folder / "tmp"):
-        made.mkdir(mode=0o700)
+    backups.mkdir(mode=0o700)
+    (folder / "tmp").mkdir()
+    (folder / "tmp").chmod(0o711)  # servers of our own pass through it, as through /tmp
     for name, content in rig.files.items():
         (folder / name).write_text(content)
         (folder / name).chmod(0o600)
@@ -216,8 +217,11 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(params=sorted(RIGS))
-def fault_site(
-    request: pytest.FixtureRequest, postgres: PostgresServer, short_folder: Path
-) -> FaultSite:
-    """A site for each kind of store, on the shared server."""
-    return make_fault_site(RIGS[request.param](lambda: postgres), short_folder)
+def fault_site(request: pytest.FixtureRequest, short_folder: Path) -> FaultSite:
+    """A site for each kind of store, on the shared servers."""
+    return make_fault_site(RIGS[request.param](request), short_folder)
+
+
+def of_kinds(*kinds: str) -> pytest.MarkDecorator:
+    """Only with stores of these kinds: what is tested is none of the store's, or only theirs."""
+    return pytest.mark.parametrize("fault_site", kinds, indirect=True)

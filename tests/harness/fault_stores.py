@@ -6,57 +6,17 @@ A kind is one more entry in :data:`RIGS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
+import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.harness.fault_rig import StoreRig
+from tests.harness.fault_valkey import valkey_rig
 from tests.harness.postgres import PostgresServer
-
-MakePostgres = Callable[[], PostgresServer]
-
-
-@dataclass(frozen=True)
-class StoreRig:
-    """A store of a running server.
-
-    Attributes:
-        kind: of the store.
-        section: lines of its table in the configuration.
-        files: name and content of files beside the configuration that ``section`` refers to.
-        dumper: the program that makes the dump, as ``/proc/PID/comm`` names it.
-        server: id of the server's first process.
-        data: the folder of that server, by which its processes are known.
-        content: everything that is in the store, comparable.
-        remains: sessions, locks, copies that a run has on the server at this moment.
-        grow: put about so many bytes more into it.
-        shrink: take away what ``grow`` added.
-        alter: change the content, so that it is not that of a backup; each time in the same way.
-        execute: run a statement in the store's own language.
-        demand_password: let the user ``locked`` in with the right password only.
-        restorer: the program that restores, likewise.
-        target: names of places in it.
-    """
-
-    kind: str
-    section: str
-    files: Mapping[str, str]
-    dumper: str
-    server: int
-    data: Path
-    content: Callable[[], object]
-    remains: Callable[[], list[str]]
-    grow: Callable[[int], None]
-    shrink: Callable[[], None]
-    alter: Callable[[], None]
-    execute: Callable[[str], None]
-    demand_password: Callable[[], None]
-    restorer: str = ""
-    target: Mapping[str, str] = field(default_factory=dict)
 
 
 def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
-    """A new database ``orders`` with a table of that name, a view, an index and a sequence."""
+    """A new database ``orders`` with a table of that name, a view, indexes and a sequence."""
     dsn = server.create_database()
     name = str(conninfo_to_dict(dsn)["dbname"])
     with server.connect(name) as connection:
@@ -68,6 +28,7 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
             " select 'item ' || n, n / 7.0 from generate_series(1, %s) n",
             (rows,),
         )
+        connection.execute("create index by_item on orders (item)")
         connection.execute("create view dear as select * from orders where price > 10")
 
     def content() -> object:
@@ -130,7 +91,6 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
         kind="postgres",
         section='dsn = { file = "orders.dsn" }',
         files={"orders.dsn": dsn},
-        dumper="pg_dump",
         server=server.pid,
         data=server.home,
         content=content,
@@ -140,11 +100,18 @@ def postgres_rig(server: PostgresServer, *, rows: int = 300) -> StoreRig:
         alter=alter,
         execute=execute,
         demand_password=demand_password,
+        place=name,
+        socket_name=".s.PGSQL.5432",
+        dumper="pg_dump",
         restorer="pg_restore",
-        target={"database": name},
     )
 
 
-RIGS: Mapping[str, Callable[[MakePostgres], StoreRig]] = {
-    "postgres": lambda make: postgres_rig(make()),
+RIGS: Mapping[str, Callable[[pytest.FixtureRequest], StoreRig]] = {
+    "postgres": lambda request: postgres_rig(request.getfixturevalue("postgres")),
+    "valkey": lambda request: valkey_rig(request.getfixturevalue("valkey_server")),
 }
+"""By the kind of store, on the server that the tests share."""
+
+WITH_DUMP_PROGRAM = ("postgres",)
+"""Kinds whose data is fetched and restored by a program of its own."""

@@ -107,8 +107,9 @@ def rows() -> tuple[Row, ...]:
     """All rows, in the order of the document."""
     from tests.harness.truth_postgres import POSTGRES_ROWS
     from tests.harness.truth_sets import SET_ROWS
+    from tests.harness.truth_valkey import VALKEY_ROWS
 
-    return (*SET_ROWS, *POSTGRES_ROWS)
+    return (*SET_ROWS, *POSTGRES_ROWS, *VALKEY_ROWS)
 
 
 def rendered(table: Iterable[Row]) -> str:

@@ -98,6 +98,11 @@ def trust_nobody(scene: Scene) -> None:
     shutil.rmtree(scene.site.site().config.trusted_keys)
 
 
+def forget(scene: Scene) -> None:
+    """This machine has seen no set yet."""
+    (scene.site.state / "verified.json").unlink()
+
+
 def made_at(hours: int) -> Callable[[Scene], None]:
     """The only backup was made so many hours away from now."""
 
@@ -112,6 +117,7 @@ def made_at(hours: int) -> Callable[[Scene], None]:
             signed, started=signed.started + by, finished=signed.finished + by, stores=stores
         )
         manifest(scene).write_bytes(sign_manifest(moved, scene.site.site().signing_key()))
+        forget(scene)
 
     return injure
 
@@ -150,6 +156,11 @@ def broken_newest(scene: Scene) -> None:
 def unfinished_newest(scene: Scene) -> None:
     newest = scene.site.back_up()
     (scene.site.backups / "nightly" / newest.ref.set_id / MANIFEST_NAME).unlink()
+
+
+def unseen_unfinished_newest(scene: Scene) -> None:
+    unfinished_newest(scene)
+    forget(scene)
 
 
 def without_store(scene: Scene) -> None:
@@ -191,7 +202,7 @@ def misspell(scene: Scene) -> None:
 
 def damage(scene: Scene) -> None:
     flip(artifacts(scene)[0])
-    name = scene.site.rig.target.get("database", "orders")
+    name = scene.site.rig.place
     scene.command += ["--overwrite", "--confirm", name]
 
 
@@ -214,8 +225,9 @@ SET_ROWS: tuple[Row, ...] = (
     judged("one bit of an artifact flipped", lambda s: flip(artifacts(s)[0]), FAILED, INTEGRITY),
     judged("no set at all", lambda s: shutil.rmtree(set_folder(s)), FAILED, Rung.EXISTS),
     judged("manifest missing, no older set", lambda s: manifest(s).unlink(), FAILED, Rung.EXISTS),
-    judged("manifest of the newest set missing: the one before is verified", unfinished_newest,
-           PASSED),
+    judged("manifest of the newest set missing", unfinished_newest, FAILED, Rung.EXISTS),
+    judged("manifest of the newest set missing, on a machine that never saw it: the one before is"
+           " verified", unseen_unfinished_newest, PASSED),
     judged("manifest of the newest set damaged", broken_newest, FAILED, INTEGRITY),
     judged("one letter of the manifest's content changed", flip_in(b'"payload":"'), FAILED,
            INTEGRITY),
