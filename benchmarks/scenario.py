@@ -77,6 +77,7 @@ SCENARIOS = {
     "postgres-backup": "benchmarks.scenarios.postgres_backup:measure",
     "postgres-restore": "benchmarks.scenarios.postgres_restore:measure",
     "postgres-memory": "benchmarks.scenarios.postgres_memory:measure",
+    "valkey-blocked": "benchmarks.scenarios.valkey_blocked:measure",
     "peers": "benchmarks.scenarios.peers:measure",
 }
 """In the order in which they run; a further store adds its line here."""

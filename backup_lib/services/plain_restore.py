@@ -25,6 +25,7 @@ from backup_lib.model import (
     Target,
 )
 from backup_lib.sandboxes.base import Sandbox, ServerRecipe
+from backup_lib.services.amounts import amount_in
 from backup_lib.services.plain_files import PlainKind, not_restorable, restorer_of
 from backup_lib.services.rehearsal import Rehearser
 from backup_lib.stores.base import (
@@ -128,32 +129,6 @@ def _restorers(plugin: type[ForeignPlugin], kind: PlainKind) -> tuple[ForeignRes
         raise Inconclusive(missing.message, hint=missing.hint) from missing
 
 
-def row_counts(content: Fingerprint) -> dict[str, int]:
-    """Rows of each table (points or nodes of each collection, keys) by its name.
-
-    A partitioned table stands there as a whole, and with each of its partitions.
-    """
-    return {
-        item.name: item.count
-        for item in content.items
-        if item.count is not None and item.kind != _LARGE_OBJECTS
-    }
-
-
-def amount_in(content: Fingerprint) -> str:
-    """How much there is: ``3 tables, 1,000 rows``; partitions count once."""
-    apart = {_LARGE_OBJECTS, "partitioned table"}
-    counts = [i.count for i in content.items if i.count is not None and i.kind not in apart]
-    return f"{_counted(len(counts), 'table')}, {_counted(sum(counts), 'row')}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-_LARGE_OBJECTS = "large-objects"
-
-
 @dataclass(slots=True)
 class _FileRestorer:
     """A restorer whose artifact is a file of another tool."""
@@ -194,9 +169,9 @@ class _FileRestorer:
         nothing = not any(item.count for item in self.content.items)
         if nothing and source.record.backup.fingerprint is None:
             raise Inconclusive(
-                f"it restores without an error, and there is not one row in it "
+                f"it restores without an error, and holds nothing "
                 f"({amount_in(self.content)}): nothing is proven",
-                hint="was only the schema dumped, or the wrong database?",
+                hint="was only the schema dumped, or the wrong database or server?",
             )
         return restored
 

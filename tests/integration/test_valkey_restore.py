@@ -243,18 +243,14 @@ def test_a_server_that_hangs_while_it_loads_is_found(work: Work) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_file_of_another_tool_is_restored(
-    backed_up: MemorySource, work: Work, tmp_path: Path
-) -> None:
-    path = tmp_path / "dump.rdb"
-    path.write_bytes(backed_up.data("data"))
+def test_a_file_of_another_tool_is_restored(backed_up: MemorySource, work: Work) -> None:
     with ProcessSandbox().start(ValkeyRecipe(), work) as server:
-        restored = restore_rdb(path, server.target, work)
+        restored = restore_rdb(io.BytesIO(backed_up.data("data")), server.target, work)
         differences = compared(backed_up, restored.target, work).differences
         assert {difference.kind for difference in differences} <= {"ACL users"}
-        path.write_bytes(b"REDIS0012" + backed_up.data("data")[9:])
+        foreign = b"REDIS0012" + backed_up.data("data")[9:]
         with pytest.raises(Inconclusive, match=r"Redis 7\.4 and newer"):
-            restore_rdb(path, server.target, work)
+            restore_rdb(io.BytesIO(foreign), server.target, work)
 
 
 def test_assertions_are_commands_that_only_read(backed_up: MemorySource, work: Work) -> None:

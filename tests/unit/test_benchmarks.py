@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measure import Sample, Spread, Variant, command, in_turns, ratios, wall
 from benchmarks.outcome import Outcome, Results, Target, Way
+from benchmarks.pinging import longest_while
 from benchmarks.processes import Watcher, cpu_seconds, memory_bytes
 from benchmarks.report import BEGIN, END, rendered, write_into
 from benchmarks.scenario import SCENARIOS, scenario
+from tests.harness.valkey import MakeValkeyServer, ValkeyServer
 
 SPIN = """
 import time
@@ -144,6 +147,28 @@ def test_the_document_keeps_what_stands_around_the_tables(tmp_path: Path) -> Non
 def test_a_scenario_measured_anew_takes_the_place_of_its_earlier_outcome() -> None:
     (outcome,) = results(Spread(0.5, 0.5, 0.5)).outcomes
     assert results().having(outcome).outcomes == (outcome,)
+
+
+def test_further_figures_stand_behind_their_way() -> None:
+    (outcome,) = results().outcomes
+    noted = replace(outcome.ways[0].samples[0], notes={"fork, ms": 2.5})
+    ways = (replace(outcome.ways[0], samples=(noted, noted)),)
+    text = rendered(replace(results(), outcomes=(replace(outcome, ways=ways),)))
+    assert "; fork, ms: 2.50 (2.50 to 2.50)\n" in text
+
+
+def test_a_blocked_server_is_seen_by_the_client_that_only_asks(valkey_server: ValkeyServer) -> None:
+    def block() -> None:
+        with valkey_server.client() as client:
+            client.execute_command("DEBUG", "SLEEP", "0.5")
+
+    assert longest_while(valkey_server.socket, block) > 0.4
+
+
+def test_a_client_that_breaks_off_is_no_measurement(make_valkey_server: MakeValkeyServer) -> None:
+    server = make_valkey_server()
+    with pytest.raises(SystemExit, match="broke off"):
+        longest_while(server.socket, server.stop)
 
 
 def test_results_of_another_machine_are_not_mixed() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from backup_lib.stores.base import Restorer, Source, StoreCapabilities
+from backup_lib.stores.base import ForeignRestorer, Restorer, Source, StoreCapabilities
 
 if TYPE_CHECKING:
     from restoreproof.config.model import Settings
@@ -19,7 +19,10 @@ class ValkeyStore:
 
     kind: ClassVar[str] = "valkey"
     capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
-        proof="exact", partial_restore=False, assertions="Valkey commands"
+        proof="exact",
+        partial_restore=False,
+        assertions="Valkey commands",
+        plain_kinds=("valkey-rdb",),
     )
 
     @classmethod
@@ -41,3 +44,9 @@ class ValkeyStore:
         from backup_lib.stores.valkey.restorer import ValkeyRestorer
 
         return ValkeyRestorer()
+
+    @classmethod
+    def foreign(cls) -> ForeignRestorer:
+        from backup_lib.stores.valkey.foreign import ValkeyForeign
+
+        return ValkeyForeign()

@@ -41,8 +41,17 @@ def restore_users(source: ArtifactSource, target: Target) -> tuple[str, ...]:
     return tuple(f"the ACL user {name} was there and stays as it is" for name in kept)
 
 
-def load_stream(stream: BinaryIO, target: Target, work: Work, *, total: int | None = None) -> None:
+def load_stream(
+    stream: BinaryIO, target: Target, work: Work, *, first: bytes = b"", total: int | None = None
+) -> None:
     """Load an RDB file into a disposable server.
+
+    Args:
+        stream: the plain bytes.
+        target: a sandbox.
+        work: the circumstances.
+        first: what was read of the stream already.
+        total: bytes in all, where that is known.
 
     Raises:
         JudgedBad: the server refuses it, or its bytes are not those of the manifest.
@@ -53,10 +62,12 @@ def load_stream(stream: BinaryIO, target: Target, work: Work, *, total: int | No
             loading(target, work) as feed,
         ):
             done = 0
-            while piece := stream.read(_CHUNK):
+            piece = first or stream.read(_CHUNK)
+            while piece:
                 feed(piece)
                 done += len(piece)
                 telling.progress(done)
+                piece = stream.read(_CHUNK)
     except NotLoaded as refusal:
         while stream.read(_CHUNK):
             pass  # to the end: bytes that are not those of the manifest are the better reason

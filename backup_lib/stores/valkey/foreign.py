@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import UTC, datetime
+from typing import BinaryIO
 
-from backup_lib.model import Target
-from backup_lib.stores.base import Restored
+from backup_lib.model import StoreBackup, StoreRecord, Target
+from backup_lib.stores.base import ForeignFile, Restored
+from backup_lib.stores.valkey import needs
 from backup_lib.stores.valkey.disposable import load_stream
-from backup_lib.stores.valkey.rdb import MAGIC_SIZE, is_foreign
+from backup_lib.stores.valkey.rdb import HEAD_SIZE, MAGIC, MAGIC_SIZE, RdbFrame, is_foreign, writer
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive
 
 
-def restore_rdb(path: Path, target: Target, work: Work) -> Restored:
+class ValkeyForeign:
+    """``dump.rdb``, as a server saves it by itself or for ``valkey-cli --rdb``."""
+
+    def describe(self, file: ForeignFile) -> StoreRecord:
+        """See the interface.
+
+        Raises:
+            JudgedBad, Inconclusive: as for reading the file.
+            Inconclusive: it is of a format that no Valkey loads.
+        """
+        with file.open() as stream:
+            head = stream.read(HEAD_SIZE)
+        frame = RdbFrame()
+        frame.add(head)
+        _refuse_foreign(frame.magic)
+        server = writer(head)
+        written = frame.written or datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
+        # what is no RDB file at all needs nothing: the server is the one to refuse it
+        known = MAGIC.fullmatch(frame.magic) is not None
+        backup = StoreBackup(
+            server=server,
+            moment=written,
+            fingerprint=None,
+            needs=needs.of_file(frame.magic, server.version) if known else (),
+        )
+        return StoreRecord(file.path.name, "valkey", backup, ())
+
+    def restore_file(self, file: ForeignFile, target: Target, work: Work) -> Restored:
+        with file.open() as stream:
+            return restore_rdb(stream, target, work)
+
+
+def restore_rdb(stream: BinaryIO, target: Target, work: Work) -> Restored:
     """Load an RDB file that some other tool made into a disposable server.
 
     Args:
-        path: the plain file.
+        stream: the plain file, from its beginning.
         target: a sandbox.
         work: the circumstances.
 
@@ -25,14 +59,16 @@ def restore_rdb(path: Path, target: Target, work: Work) -> Restored:
         Inconclusive: it is of a format that no Valkey loads.
         Unreachable: the server is the trouble.
     """
-    with path.open("rb") as stream:
-        magic = stream.read(MAGIC_SIZE)
-        if is_foreign(magic):
-            raise Inconclusive(
-                f"the file is of the format {magic.decode('ascii')}, which Redis 7.4 and newer "
-                "write and Valkey does not load",
-                hint="restore it with a server of the kind that wrote it",
-            )
-        stream.seek(0)
-        load_stream(stream, target, work, total=path.stat().st_size)
+    magic = stream.read(MAGIC_SIZE)
+    _refuse_foreign(magic)
+    load_stream(stream, target, work, first=magic)
     return Restored(target, notes=("ACL users and settings are no part of an RDB file",))
+
+
+def _refuse_foreign(magic: bytes) -> None:
+    if is_foreign(magic):
+        raise Inconclusive(
+            f"the file is of the format {magic.decode('ascii')}, which Redis 7.4 and newer "
+            "write and Valkey does not load",
+            hint="restore it with a server of the kind that wrote it",
+        )

@@ -11,8 +11,14 @@ SERVER = "server"
 
 def needs(magic: bytes, info: Info) -> tuple[Need, ...]:
     """Of an RDB file with that header, written by that server."""
+    return of_file(magic, info.version)
+
+
+def of_file(magic: bytes, version: str) -> tuple[Need, ...]:
+    """The same of a file alone; ``version`` of its writer, empty where it does not tell."""
     why = f"an RDB file of the format {magic.decode('ascii', 'replace')}"
-    return (Need(SERVER, least_server(magic, info.version), why),)
+    least = least_server(magic, version)
+    return (Need(SERVER, least, why),) if least else ()
 
 
 def gaps(record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:

@@ -13,14 +13,19 @@ from enum import Enum
 
 import anycrc  # type: ignore[import-untyped]  # ships no types
 
+from backup_lib.model import ServerFacts
+
 MAGIC = re.compile(rb"REDIS\d{4}|VALKEY\d{3}")
 MEDIA_TYPE = "application/vnd.valkey.rdb"
 
 MAGIC_SIZE = 9
+HEAD_SIZE = 512
+"""Bytes at the beginning that hold what the file says about itself."""
+
 _TAIL = 9
 _END = 0xFF
-_HEAD_KEPT = 512
 _CTIME = b"\xfa\x05ctime\xc2"
+_WRITER = re.compile(rb"\xfa.(valkey|redis)-ver.(\d+\.\d+[\d.]*)", re.DOTALL)
 _OLDEST_FOREIGN, _NEWEST_FOREIGN = 12, 79
 
 
@@ -47,8 +52,8 @@ class RdbFrame:
     def add(self, piece: bytes) -> None:
         """Take the next bytes."""
         self.size += len(piece)
-        if len(self._head) < _HEAD_KEPT:
-            self._head = (self._head + piece)[:_HEAD_KEPT]
+        if len(self._head) < HEAD_SIZE:
+            self._head = (self._head + piece)[:HEAD_SIZE]
         self._held += piece
         if len(self._held) > _TAIL:
             self._crc = self._crc64.calc(self._held[:-_TAIL], self._crc)
@@ -92,6 +97,14 @@ def is_foreign(magic: bytes) -> bool:
     """Whether only Redis 7.4 and newer can load it: versions 12 to 79 are not Valkey's."""
     found = re.fullmatch(rb"REDIS(\d{4})", magic)
     return found is not None and _OLDEST_FOREIGN <= int(found[1]) <= _NEWEST_FOREIGN
+
+
+def writer(head: bytes) -> ServerFacts:
+    """The server that wrote an RDB file, by its head; version empty where it does not tell."""
+    found = _WRITER.search(head)
+    if found is None:
+        return ServerFacts("Valkey", "")
+    return ServerFacts("Redis" if found[1] == b"redis" else "Valkey", found[2].decode("ascii"))
 
 
 def least_server(magic: bytes, version: str) -> str:

@@ -74,13 +74,14 @@ def _with_users(found: Fingerprint, record: StoreRecord, target: Target) -> Fing
     wanted = {i.name for i in taken.items if i.kind == users.KIND} if taken else set()
     if not wanted:
         return found
+    if not record.artifacts:  # a file of another tool
+        return _without(found, wanted, "the file brings no ACL users")
     with connect(target) as client:
         lines = users.read(client)
         here = facts.read(client)
     if lines is None or here.release != facts.release(record.backup.server.version):
         reason = "restored into another version, which may write the same rules in other words"
-        unread = tuple(NotCovered(users.KIND, name, reason) for name in sorted(wanted))
-        return _more_not_covered(found, unread)
+        return _without(found, wanted, reason)
     mine = tuple(line for line in lines if users.parts(line)[0] in wanted)
     if target.disposable:
         return users.with_users(found, users.Users(mine))
@@ -94,5 +95,6 @@ def _with_users(found: Fingerprint, record: StoreRecord, target: Target) -> Fing
     return users.with_items(found, same)
 
 
-def _more_not_covered(found: Fingerprint, more: tuple[NotCovered, ...]) -> Fingerprint:
-    return Fingerprint(found.method, found.consistency, found.items, (*found.not_covered, *more))
+def _without(found: Fingerprint, wanted: set[str], reason: str) -> Fingerprint:
+    unread = tuple(NotCovered(users.KIND, name, reason) for name in sorted(wanted))
+    return Fingerprint(found.method, found.consistency, found.items, (*found.not_covered, *unread))
