@@ -89,10 +89,9 @@ def _with_users(found: Fingerprint, record: StoreRecord, target: Target) -> Fing
     assert taken is not None
     at_source = {item.name: item.digest for item in taken.items if item.kind == users.KIND}
     same = tuple(i for i in users.items(mine) if at_source[i.name] == i.digest)
-    others = sorted(wanted - {item.name for item in same})
+    others = wanted - {item.name for item in same}
     reason = "not restored into a server that is kept, or kept there as it was"
-    found = _more_not_covered(found, tuple(NotCovered(users.KIND, n, reason) for n in others))
-    return users.with_items(found, same)
+    return users.with_items(_without(found, others, reason), same)
 
 
 def _without(found: Fingerprint, wanted: set[str], reason: str) -> Fingerprint:
