@@ -73,7 +73,8 @@ def test_a_full_state_folder(fault_site: FaultSite, free: int) -> None:
         before = Aftermath(fault_site)
         disk.leave(free)
         verified = fault_site.run("backup.verify", "--set", "nightly", "--depth", "integrity")
-        assert verified.code in {ExitCode.OK, ExitCode.NO_SPACE}, verified
+        # without room for its memory a verification says that it could not judge
+        assert verified.code in {ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.NO_SPACE}, verified
         done = fault_site.run("backup.run", "--set", "nightly")
         assert done.code in {ExitCode.OK, ExitCode.NO_SPACE}, done
         assert free or done.code == ExitCode.NO_SPACE
