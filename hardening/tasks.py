@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from hardening.services.scan import Report
 
 
+_REPORTS = {
+    "sarif": "write one SARIF file a tool into this folder",
+    "markdown": "write a summary for a pull request to this file",
+    "output": "write the result document to this file too",
+}
+"""Help of the options that all judging tasks share."""
+
+
 def _config(explicit: str | None) -> HardeningConfig:
     """The configuration; without any file, every kind of scanner as it is by default."""
-    import os
-
     from hardening.config import HardeningConfig, load
-    from restoreproof.config import find
-    from restoreproof.config.document import ENVIRONMENT
-    from restoreproof.errors import ConfigError
+    from restoreproof.config.document import found_here
 
-    if not explicit and not os.environ.get(ENVIRONMENT):
-        try:
-            find()
-        except ConfigError:
-            return HardeningConfig(None, Path.cwd())
+    if not explicit and found_here() is None:
+        return HardeningConfig(None, Path.cwd())
     return load(explicit)
 
 
@@ -38,10 +39,8 @@ def _config(explicit: str | None) -> HardeningConfig:
     help=options_help(
         only="a scanner by its name or kind; may be given again; all of them where it is left out",
         offline="ask no service on the network",
-        sarif="write one SARIF file a tool into this folder",
-        markdown="write a summary for a pull request to this file",
-        output="write the result document to this file too",
         write_baseline="write what is there now to the baseline of the configuration",
+        **_REPORTS,
     ),
 )
 def scan(
@@ -166,9 +165,7 @@ def sbom(
     help=options_help(
         image="reference or id of the image; nothing is pulled",
         offline="ask no service on the network",
-        sarif="write one SARIF file a tool into this folder",
-        markdown="write a summary for a pull request to this file",
-        output="write the result document to this file too",
+        **_REPORTS,
     ),
 )
 def image(
@@ -200,9 +197,7 @@ def image(
     iterable=["file"],
     help=options_help(
         file="a Compose file; may be given again, later ones over earlier ones",
-        sarif="write one SARIF file a tool into this folder",
-        markdown="write a summary for a pull request to this file",
-        output="write the result document to this file too",
+        **_REPORTS,
     ),
 )
 def compose(
@@ -233,9 +228,7 @@ def compose(
     iterable=["container"],
     help=options_help(
         container="name or id of a running container; all of them where it is left out",
-        sarif="write one SARIF file a tool into this folder",
-        markdown="write a summary for a pull request to this file",
-        output="write the result document to this file too",
+        **_REPORTS,
     ),
 )
 def live(
