@@ -14,6 +14,7 @@ from psycopg import sql
 from backup_lib.comparison import compare
 from backup_lib.model import Comparison, ProofLevel, Target
 from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.postgres import restorer
 from backup_lib.stores.postgres.connection import value
 from backup_lib.stores.postgres.content.sequences import Next, read_sequences
 from backup_lib.stores.postgres.content.session import Connect
@@ -73,9 +74,15 @@ GOOD = _good_databases()
 OF_THEIR_OWN = [name for name, body in GOOD.items() if "{db}" in body]
 
 
+@pytest.mark.parametrize("bytes_worth_several_readers", [0, 1 << 30])
 def test_good_content_of_every_kind_is_proven(
-    postgres: PostgresServer, other: PostgresServer, work: Work
+    bytes_worth_several_readers: int,
+    postgres: PostgresServer,
+    other: PostgresServer,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(restorer, "_WORTH_PARALLEL", bytes_worth_several_readers)
     postgres.create_database("fool")
     with postgres.connect("fool", client_encoding="UTF8") as connection:
         for name, statements in GOOD.items():

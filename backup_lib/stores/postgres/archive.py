@@ -6,12 +6,12 @@ import difflib
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restoreproof.errors import UsageError
 
-_LINE = re.compile(r"^(\d+); \d+ \d+ (.*)$")
+_LINE = re.compile(r"^(\d+); \d+ (\d+) (.*)$")
 _DEPENDS = re.compile(r"^;\s+depends on: ([\d ]+)$")
 
 _RELATIONS = ("MATERIALIZED VIEW", "FOREIGN TABLE", "TABLE", "VIEW", "SEQUENCE")
@@ -61,11 +61,13 @@ class Entry:
         dump_id: its number in the archive.
         text: kind, schema, name and owner, separated by single spaces and quoted by nothing.
         depends: numbers of the entries it needs.
+        oid: what the object had at the source, and rows those of their table; 0 for none.
     """
 
     dump_id: int
     text: str
     depends: tuple[int, ...]
+    oid: int = 0
 
     def is_a(self, kinds: Sequence[str]) -> bool:
         """Whether it is of one of those kinds. Longer kinds stand before those they begin with."""
@@ -82,11 +84,11 @@ def contents(listing: str) -> tuple[Entry, ...]:
     found: list[Entry] = []
     for line in listing.splitlines():
         if match := _LINE.match(line):
-            found.append(Entry(int(match[1]), match[2], ()))
+            found.append(Entry(int(match[1]), match[3], (), int(match[2])))
         elif (match := _DEPENDS.match(line)) and found:
             last = found[-1]
             depends = tuple(int(number) for number in match[1].split())
-            found[-1] = Entry(last.dump_id, last.text, depends)
+            found[-1] = replace(last, depends=depends)
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def restore_stream(
     """
     with step(work.emit, "restore", "restoring the database", total=total) as telling:
         pieces = _counted(stream, telling)
-        return _pg_restore(job, ["--format=custom"], work, stdin=pieces)
+        return pg_restore(job, ["--format=custom"], work, stdin=pieces)
 
 
 def restore_file(
@@ -113,16 +113,20 @@ def restore_file(
     Raises:
         JudgedBad, Unreachable, Inconclusive, NoSpace: see :func:`.judgement.judge_archive`.
     """
-    with (
-        step(work.emit, "restore", "restoring the database"),
-        tempfile.TemporaryDirectory(prefix="restore-", dir=work.scratch) as scratch,
-    ):
-        options: list[str] = []
-        if entries is not None:
-            listing = Path(scratch, "list")
-            listing.write_text(archive.list_file(entries), encoding="utf-8")
-            options.append(f"--use-list={listing}")
-        return _pg_restore(job, [*options, str(path.absolute())], work)
+    with step(work.emit, "restore", "restoring the database"):
+        if entries is None:
+            return pg_restore(job, [str(path.absolute())], work)
+        with only(entries, work) as option:
+            return pg_restore(job, [option, str(path.absolute())], work)
+
+
+@contextmanager
+def only(entries: Iterable[archive.Entry], work: Work) -> Iterator[str]:
+    """The option of pg_restore that makes it take these entries of an archive."""
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=work.scratch) as scratch:
+        listing = Path(scratch, "list")
+        listing.write_text(archive.list_file(entries), encoding="utf-8")
+        yield f"--use-list={listing}"
 
 
 def database_properties(programs: Programs, open_archive: OpenArchive | Path, work: Work) -> bytes:
@@ -130,7 +134,7 @@ def database_properties(programs: Programs, open_archive: OpenArchive | Path, wo
 
     pg_restore writes them only together with ``CREATE DATABASE``, from which they are taken out.
     """
-    listing = table_of_contents(programs, open_archive, work, create=True)
+    listing = table_of_contents(programs, open_archive, work, "--verbose", "--create")
     wanted = archive.database_entries(archive.contents(listing))
     if not wanted:
         return b""
@@ -147,15 +151,16 @@ def table_of_contents(
     programs: Programs,
     open_archive: OpenArchive | Path,
     work: Work,
-    *,
-    create: bool = False,
+    *options: str,
 ) -> str:
-    """What ``pg_restore --list --verbose`` prints about an archive.
+    """What ``pg_restore --list`` prints about an archive, with further options.
+
+    With ``--verbose`` that is every entry, whatever else is asked for, and what it depends on.
 
     Raises:
         JudgedBad: it is not a readable archive.
     """
-    arguments = ["--list", "--verbose", *(["--create"] if create else [])]
+    arguments = ["--list", *options]
     return printed_by_pg_restore(programs, arguments, open_archive, work).decode(
         "utf-8", "surrogateescape"
     )
@@ -249,9 +254,17 @@ def fits(folder: Path, size: int) -> bool:
     return shutil.disk_usage(folder).free > size * _HEAD_ROOM
 
 
-def _pg_restore(
+def pg_restore(
     job: RestoreJob, arguments: list[str], work: Work, *, stdin: Iterator[bytes] | None = None
 ) -> tuple[str, ...]:
+    """Run it once, with these arguments and those of the job.
+
+    Returns:
+        tolerated errors.
+
+    Raises:
+        JudgedBad, Unreachable, Inconclusive, NoSpace: see :func:`.judgement.judge_archive`.
+    """
     pulse = _Pulse(job.target)
     try:
         with access(job.target, dbname=job.database) as way:

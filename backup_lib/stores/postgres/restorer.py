@@ -35,6 +35,7 @@ from backup_lib.stores.postgres.restore import (
     with_database,
 )
 from backup_lib.stores.postgres.roles import existing_roles, make_placeholders, restore_roles
+from backup_lib.stores.postgres.streams import restore_streams
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
 
@@ -59,6 +60,14 @@ class _Plan:
     database: catalog.Database
     programs: Programs
     artifact: Artifact
+
+    @property
+    def table_sizes(self) -> dict[int, int] | None:
+        """Bytes by OID at the source, of the largest tables; None where the set does not tell."""
+        told = self.source.record.backup.details.get("table_sizes")
+        if not isinstance(told, dict):
+            return None
+        return {int(oid): size for oid, size in told.items() if isinstance(size, int)}
 
     @property
     def name(self) -> str:
@@ -231,20 +240,26 @@ def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
 
 
 def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str, ...]:
-    """From a stream where one job will do; else from a file."""
+    """From streams, or from a file where it has to be one."""
     artifact, work = plan.artifact, plan.work
-    parallel = (
-        job.jobs > 1
-        and artifact.plain_size >= _WORTH_PARALLEL
-        and fits(work.scratch, artifact.plain_size)
-    )
-    if artifact.media_type != DIRECTORY_TYPE and not (staged or parallel or plan.options.only):
-        with plan.source.open(DATABASE_ROLE) as stream:
-            return restore_stream(replace(job, jobs=1), stream, work, total=artifact.plain_size)
+    if artifact.media_type != DIRECTORY_TYPE and not (staged or plan.options.only):
+        parallel = job.jobs > 1 and artifact.plain_size >= _WORTH_PARALLEL
+        sizes = plan.table_sizes
+        if parallel and plan.target.disposable and sizes is not None:
+            return restore_streams(
+                job,
+                lambda: plan.source.open(DATABASE_ROLE),
+                work,
+                sizes=sizes,
+                total=artifact.plain_size,
+            )
+        if not (parallel and fits(work.scratch, artifact.plain_size)):
+            with plan.source.open(DATABASE_ROLE) as stream:
+                return restore_stream(replace(job, jobs=1), stream, work, total=artifact.plain_size)
     with _file(plan) as path:
         entries = None
         if plan.options.only:
-            listing = table_of_contents(plan.programs, path, work)
+            listing = table_of_contents(plan.programs, path, work, "--verbose")
             entries = archive.parts(
                 archive.contents(listing), plan.options.only, plan.database.roles
             )

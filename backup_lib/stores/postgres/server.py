@@ -150,7 +150,9 @@ _THROW_AWAY = {
     "max_wal_senders": "0",
     "wal_init_zero": "off",
     "checkpoint_timeout": "1d",
-    "max_wal_size": "2GB",
+    # few segments that are written again and again: the system need not write them to the disk
+    "max_wal_size": "64MB",
+    "checkpoint_warning": "0",
     "autovacuum": "off",
     "restart_after_crash": "off",  # a crash is to be seen, not to be hidden by a second start
     # many tables in one transaction; parallel restore and fingerprints

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from backup_lib.model import Fingerprint, NotCovered, ServerFacts, StoreBackup, Target
+from backup_lib.model import Fingerprint, JsonValue, NotCovered, ServerFacts, StoreBackup, Target
 from backup_lib.stores.base import ArtifactSink, Source
 from backup_lib.stores.postgres import catalog, features
 from backup_lib.stores.postgres.address import ENCRYPTED, resolve
@@ -80,6 +80,7 @@ class PostgresSource:
             "dumped_by": programs.version,
             "format": self._format(database, work),
             "replica": snapshot.replica,
+            "table_sizes": self._table_sizes(target),
         }
         notes = list(_replica_notes(snapshot))
         not_covered = list(_not_covered(database))
@@ -128,6 +129,10 @@ class PostgresSource:
                 )
         encrypted = target.params.get("sslmode") in ENCRYPTED
         return client_tools(server, encrypted=encrypted, folder=self._settings.programs)
+
+    def _table_sizes(self, target: Target) -> dict[str, JsonValue]:
+        with connect(target) as connection, translated(target, "reading the sizes of tables"):
+            return {str(oid): size for oid, size in catalog.table_sizes(connection).items()}
 
     def _format(self, database: catalog.Database, work: Work) -> str:
         if self._settings.format == "directory" and has_room(work.scratch, database.size):
