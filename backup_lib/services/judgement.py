@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from backup_lib.model import Rung, RungResult
+from restoreproof.errors import Inconclusive, NoSpace, Refused, Unreachable, UsageError
 from restoreproof.verdict import Verdict
+
+HINDRANCES = (Unreachable, Inconclusive, NoSpace, Refused, UsageError)
+"""Errors that say nothing about a backup; UsageError: a tool or a library is missing here."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far in the future a backup may lie before the clocks are said to disagree."""

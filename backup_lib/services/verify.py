@@ -21,7 +21,7 @@ from backup_lib.services.archive import (
     list_sets,
     try_set,
 )
-from backup_lib.services.judgement import rungs_asked
+from backup_lib.services.judgement import HINDRANCES, rungs_asked
 from backup_lib.services.ladder import Climb
 from backup_lib.services.memory import Seen
 from backup_lib.services.reading import stored_size
@@ -29,14 +29,7 @@ from backup_lib.services.rehearsal import Rehearser, not_reached
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.work import Work
 from restoreproof import canonical_json
-from restoreproof.errors import (
-    Inconclusive,
-    NoSpace,
-    Refused,
-    RestoreproofError,
-    Unreachable,
-    UsageError,
-)
+from restoreproof.errors import RestoreproofError, UsageError
 from restoreproof.verdict import Verdict
 from restoreproof.version import version
 
@@ -77,7 +70,7 @@ def verify_set(
             )
         else:
             chosen, listing, problem = _named(site, plan, backup)
-    except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+    except HINDRANCES as hindered:
         if isinstance(hindered, UsageError) and backup is not None:
             raise  # there is no such backup
         return _all_stopped(plan, "", _hindered(hindered), depth, work, notes)
@@ -88,7 +81,7 @@ def verify_set(
     for store in plan.stores:
         try:
             judged = _verify_store(site, plan, store, chosen, listing, depth, work, again=again)
-        except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+        except HINDRANCES as hindered:
             # one store that cannot be judged keeps no other from its verdict, and none from alerts
             judged = _stopped(store, plan.kinds[store], _hindered(hindered), plan, depth)
         stores.append(judged)
