@@ -195,12 +195,16 @@ class BackupConfig:
         )
 
     def export_non_secret(self, set_name: str) -> dict[str, JsonValue]:
-        """What travels in the manifest of a set: its tables as written, secrets as references."""
+        """What travels in the manifest of a set: its tables as written, secrets as references.
+
+        Whom to alert does not: a restore elsewhere is nothing to wake them for.
+        """
         chosen = self.set(set_name)
         store_names = list(chosen.stores)
         sandboxes = {self.sandbox_name(set_name, name) for name in store_names}
+        sandboxes |= {chosen.sandbox} if chosen.sandbox else set()
         return {
-            "set": {set_name: _plain(chosen)},
+            "set": {set_name: _plain(chosen.model_copy(update={"alerts": None}))},
             "store": {name: self.stores[name].as_json() for name in store_names},
             "destination": {chosen.destination: self.destinations[chosen.destination].as_json()},
             "sandbox": {name: self.sandboxes[name].as_json() for name in sorted(sandboxes)},
