@@ -28,14 +28,14 @@ class Expectations:
     """What the configuration demands of one store of a set.
 
     Attributes:
-        max_age: of the content at the time of verification.
+        max_age: of the content at the time of verification; None where any age will do.
         min_size: stored bytes of the store's artifacts.
         size_drop: fraction of the usual size that may be missing.
         assertions: of the application, asked in the restored copy.
         remember: how long the proof of the very same bytes is good for.
     """
 
-    max_age: timedelta
+    max_age: timedelta | None
     min_size: int = 1
     size_drop: float = 0.5
     assertions: tuple[str, ...] = ()

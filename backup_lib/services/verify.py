@@ -46,6 +46,8 @@ def verify_set(
 ) -> SetVerification:
     """Climb the ladder for every store of a set.
 
+    Of the newest backup its age is judged; a named one may be as old as it likes.
+
     Args:
         site: the configured objects.
         set_name: which set.
@@ -77,6 +79,8 @@ def verify_set(
     if chosen is None:
         assert problem is not None
         return _all_stopped(plan, backup or "", problem, depth, work, notes)
+    if backup is not None:
+        plan = _of_any_age(plan)
     stores: list[StoreVerification] = []
     for store in plan.stores:
         try:
@@ -147,6 +151,13 @@ def _named(
     return chosen, listing, None
 
 
+def _of_any_age(plan: SetPlan) -> SetPlan:
+    expectations = {
+        store: replace(demanded, max_age=None) for store, demanded in plan.expectations.items()
+    }
+    return replace(plan, expectations=expectations)
+
+
 def _unreadable(sets: Sequence[UnreadableSet]) -> RungResult | None:
     """A set whose manifest cannot be read is a backup that may be lost: never silent."""
     if not sets:
@@ -197,7 +208,7 @@ def _verify_store(
         stopped = RungResult(
             Rung.EXISTS,
             Verdict.FAILED,
-            f"the newest set {chosen.ref.set_id} holds no backup of {store}"
+            f"the set {chosen.ref.set_id} holds no backup of {store}"
             + (f" ({plan.kinds[store]}) but one of a {record.kind}" if record else ""),
             f"was it added since? make a new set: inv backup.run --set {plan.name}",
         )

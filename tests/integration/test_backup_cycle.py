@@ -145,6 +145,18 @@ def test_a_stale_backup_fails_and_is_proven_all_the_same(make_site: MakeSite, wo
     assert set(seen.values()) == {Verdict.PASSED}
 
 
+def test_a_named_backup_is_proven_whatever_its_age(make_site: MakeSite, work: Work) -> None:
+    clock = MovableClock(datetime.now(UTC))
+    site = make_site(clock=clock)
+    work = replace(work, clock=clock)
+    run = back_up(site, work)
+    clock.move(timedelta(days=3))
+    named = verify_set(site, "nightly", work, backup=run.ref.set_id)
+    assert named.verdict is Verdict.PASSED
+    assert reason(named, Rung.FRESH).startswith("3.0 days old")
+    assert verify_set(site, "nightly", work).verdict is Verdict.FAILED
+
+
 def test_a_backup_from_the_future_is_not_judged_fresh(make_site: MakeSite, work: Work) -> None:
     clock = MovableClock(datetime.now(UTC))
     site = make_site(clock=clock)
