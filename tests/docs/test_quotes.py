@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from invoke.parser import ParserContext
+from invoke.parser.context import ParserContext
 
 from restoreproof_cli.tasks import namespace
 from tests.harness.markdown_commands import blocks
