@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_lib.model import JsonValue
-from backup_lib.services.archive import list_sets
+from backup_lib.services.archive import list_sets, read_newest
 from backup_lib.services.site import Site
 from restoreproof.clock import SYSTEM_CLOCK, Clock
 from restoreproof.errors import JudgedBad, UsageError
@@ -61,11 +61,10 @@ def open_bare(
             f"there is no set {set_name} in {folder}" if set_name else f"which set of {folder}?",
             hint="it holds: " + (", ".join(names) or "no sets at all"),
         )
-    listing = list_sets(destination, trusted, set_name)
-    if listing.newest is None:
+    newest, listing = read_newest(destination, trusted, list_sets(destination, trusted, set_name))
+    if newest is None:
         first = listing.unreadable[0]
         raise JudgedBad(f"no set of {set_name} can be read: {first.reason}", hint=first.hint)
-    newest = listing.newest
     data = _here(newest.manifest.configuration, place)
     path = (base or Path.cwd()) / f"the configuration in {newest.ref.set_id}"
     config = from_document(Document(path, data, {}))

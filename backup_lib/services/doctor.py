@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from backup_lib.services.archive import list_sets
+from backup_lib.services.archive import list_sets, read_newest
 from backup_lib.services.judgement import span
 from backup_lib.services.site import Site
 from backup_lib.stores.base import Source
@@ -187,7 +187,8 @@ def _sandboxes(site: Site) -> Iterator[Check]:
 def _fit(site: Site, set_name: str, store: str) -> str:
     """Whether the sandbox of that store can restore its newest backup."""
     plan = site.plan(set_name)
-    newest = list_sets(plan.destination, site.trusted, plan.name).newest
+    listing = list_sets(plan.destination, site.trusted, plan.name)
+    newest, _ = read_newest(plan.destination, site.trusted, listing)
     record = next((r for r in newest.manifest.stores if r.name == store), None) if newest else None
     if record is None:
         return "no backup to compare with yet"

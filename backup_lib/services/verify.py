@@ -10,7 +10,6 @@ from backup_lib.model import (
     Rung,
     RungResult,
     SetVerification,
-    StoreRecord,
     StoreVerification,
 )
 from backup_lib.services.archive import (
@@ -19,6 +18,7 @@ from backup_lib.services.archive import (
     UnreadableSet,
     find_set,
     list_sets,
+    read_newest,
     try_set,
 )
 from backup_lib.services.judgement import HINDRANCES, rungs_asked
@@ -108,9 +108,10 @@ def verify_set(
 def _newest(
     site: Site, plan: SetPlan, work: Work, notes: list[str], *, accept_rollback: bool
 ) -> tuple[PublishedSet | None, Listing, RungResult | None]:
-    listing = list_sets(plan.destination, site.trusted, plan.name)
+    newest, listing = read_newest(
+        plan.destination, site.trusted, list_sets(plan.destination, site.trusted, plan.name)
+    )
     seen = site.memory.seen(plan.destination_name, plan.name)
-    newest = listing.newest
     problem = _unreadable(listing.unreadable)
     if newest is None:
         return (
@@ -247,14 +248,13 @@ def _verify_store(
 
 def _history(listing: Listing, chosen: PublishedSet, store: str) -> tuple[int, ...]:
     """Stored bytes of the store in the sets before ``chosen``, newest first."""
-    records: list[StoreRecord] = [
-        record
+    return tuple(
+        stored_size(record)
         for earlier in listing.published
         if earlier.manifest.sequence < chosen.manifest.sequence
         for record in earlier.manifest.stores
         if record.name == store
-    ]
-    return tuple(stored_size(record) for record in records)
+    )
 
 
 def _with_problem(store: StoreVerification, problem: RungResult, depth: Rung) -> StoreVerification:
