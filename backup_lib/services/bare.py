@@ -19,6 +19,9 @@ from restoreproof.clock import SYSTEM_CLOCK, Clock
 from restoreproof.errors import JudgedBad, UsageError
 from restoreproof.signing import PublicKey, TrustedKeys
 
+_NOT_HERE = frozenset({"alerts", "keep", "rto"})
+"""Keys of a set that are nothing to a restore."""
+
 
 def open_bare(
     folder: Path,
@@ -91,7 +94,8 @@ def read_public_key(key: str) -> PublicKey:
 def _here(configuration: Mapping[str, JsonValue], place: str) -> dict[str, Any]:
     """A set's configuration with what is here in place of what was there.
 
-    Earlier versions named alert channels and sandboxes in it that they did not bring.
+    Earlier versions named alert channels and sandboxes in it that they did not bring, and wishes
+    that nobody met.
     """
     data: dict[str, Any] = dict(configuration)
     sandboxes = _tables(data, "sandbox")
@@ -99,7 +103,7 @@ def _here(configuration: Mapping[str, JsonValue], place: str) -> dict[str, Any]:
         name: {
             key: value
             for key, value in table.items()
-            if key != "alerts" and not (key == "sandbox" and value not in sandboxes)
+            if key not in _NOT_HERE and not (key == "sandbox" and value not in sandboxes)
         }
         for name, table in _tables(data, "set").items()
     }

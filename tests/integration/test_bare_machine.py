@@ -85,7 +85,7 @@ def test_a_set_of_an_earlier_version_that_names_what_it_does_not_bring_is_opened
     key = SigningKey.load(site.config.signing_key)
     manifest = read_manifest(site.destination("disk"), ref, site.trusted).manifest
     sets = cast("dict[str, dict[str, object]]", manifest.configuration["set"])
-    sets["nightly"] |= {"alerts": ["pager"], "sandbox": "gone"}
+    sets["nightly"] |= {"alerts": ["pager"], "sandbox": "gone", "rto": "PT1S", "keep": {}}
     path = site.config.base / "backups" / ref.set_name / ref.set_id / "manifest.dsse.json"
     path.write_bytes(sign_manifest(manifest, key))
 
