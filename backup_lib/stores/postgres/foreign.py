@@ -25,7 +25,6 @@ from restoreproof.events import step
 DATABASE = "restored"
 
 _MOST_JOBS = 8
-_ENCODING = re.compile(rb"^SET client_encoding = '([A-Za-z0-9_]+)';", re.MULTILINE)
 _DUMPED_FROM = re.compile(rb"^-- Dumped from database version (\d[\w.]*)", re.MULTILINE)
 _NO_OWNERS = "owners and grants were not restored: the file brings no roles"
 
@@ -102,8 +101,7 @@ def restore_archive_file(path: Path, target: Target, work: Work) -> Restored:
         UsageError: there is no pg_restore.
     """
     programs, header = _readable(path, work)
-    found = _ENCODING.search(header)
-    place = _new_database(target, found[1].decode() if found else "")
+    place = _new_database(target, look_at(header).encoding)
     with databases.administration(target, DATABASE) as admin:
         server_major = catalog.major(admin)
     job = RestoreJob(
