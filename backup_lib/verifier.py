@@ -225,7 +225,7 @@ class BackupVerifier:
         Raises:
             ConfigError, UsageError: the configuration is wrong, or there is nothing to verify.
         """
-        rung = None if depth is None else depth_of(depth)
+        rung = None if depth is None else depth_of(depth, sets=not isinstance(config, Mapping))
         told = False
         self._content = None
         if isinstance(config, Mapping):

@@ -1,4 +1,4 @@
-"""The manifest document as a pydantic model, apart because pydantic is slow to import."""
+"""The manifest document as pydantic models, apart because pydantic is slow to import."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from backup_lib.format.head import ManifestHead
 from backup_lib.model import Manifest
 
 
@@ -18,3 +19,19 @@ class ManifestDocument(BaseModel):
     format: Literal["restoreproof/manifest"]
     version: Literal[1]
     manifest: Manifest
+
+
+class VersionDocument(BaseModel):
+    """What all versions have."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    format: Literal["restoreproof/manifest"]
+    version: int
+
+
+class HeadDocument(VersionDocument):
+    """The same, of which only the head is read."""
+
+    version: Literal[1]
+    manifest: ManifestHead

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from backup_lib.destinations.base import MANIFEST_NAME
 from backup_lib.model import Manifest, StoreRecord
@@ -16,6 +17,9 @@ from restoreproof import canonical_json
 from restoreproof.clock import rfc3339
 from restoreproof.errors import Inconclusive, InternalError, JudgedBad, UsageError
 from restoreproof.pathnames import COMPONENT_PATTERN, encode_component, is_safe_path
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 FORMAT = "restoreproof/manifest"
 VERSION = 1
@@ -69,9 +73,7 @@ def decode(data: bytes) -> Manifest:
     try:
         manifest = ManifestDocument.model_validate_json(data).manifest
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise JudgedBad(f"the manifest breaks its format at {where}: {first['msg']}") from None
+        raise JudgedBad(broken_at(error)) from None
     for broken in _broken_rules(manifest):
         raise JudgedBad(f"the manifest breaks its format: {broken}")
     try:
@@ -81,6 +83,13 @@ def decode(data: bytes) -> Manifest:
     if not canonical:
         raise JudgedBad("the manifest is not the canonical encoding of its content")
     return manifest
+
+
+def broken_at(error: ValidationError) -> str:
+    """The message for a document of another form than the format's."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"the manifest breaks its format at {where}: {first['msg']}"
 
 
 def version_of_payload_type(payload_type: str) -> int | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from backup_lib.destinations.base import Destination, SetRef
-from backup_lib.format.sets import read_manifest
+from backup_lib.format.head import ManifestHead
+from backup_lib.format.sets import read_head, read_manifest
 from backup_lib.model import Manifest
 from restoreproof.errors import Inconclusive, JudgedBad, UsageError
 from restoreproof.signing import TrustedKeys
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,17 @@ class PublishedSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSet:
+    """A set whose signature holds, and of whose manifest only the head was read."""
+
+    ref: SetRef
+    manifest: ManifestHead
+    digest: str
+    """As of :class:`PublishedSet`."""
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableSet:
     """A set whose manifest is damaged, not signed by a trusted key, or of an unknown version."""
 
@@ -36,14 +52,18 @@ class UnreadableSet:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All sets of one name, newest first; the unreadable ones apart, never dropped in silence."""
+    """All sets of one name, newest first; the unreadable ones apart, never dropped in silence.
 
-    published: tuple[PublishedSet, ...]
+    Newest by the sequence and time inside the signed manifests. Of those only the heads are kept:
+    a hundred sets with large fingerprints must not fill the memory.
+    """
+
+    published: tuple[ListedSet, ...]
     unreadable: tuple[UnreadableSet, ...]
 
     @property
-    def newest(self) -> PublishedSet | None:
-        """The newest complete set, by the sequence and time inside its signed manifest."""
+    def newest(self) -> ListedSet | None:
+        """The newest complete set."""
         return self.published[0] if self.published else None
 
     def highest_sequence(self) -> int:
@@ -65,12 +85,21 @@ def try_set(
     Raises:
         Unreachable: the destination is away.
     """
+    return _tried(ref, lambda ref: read_set(destination, trusted, ref))
+
+
+def _tried(ref: SetRef, read: Callable[[SetRef], R]) -> R | UnreadableSet:
     try:
-        return read_set(destination, trusted, ref)
+        return read(ref)
     except JudgedBad as bad:
         return UnreadableSet(ref, bad.message, bad.hint, damaged=True)
     except Inconclusive as unknown:
         return UnreadableSet(ref, unknown.message, unknown.hint, damaged=False)
+
+
+def _listed(destination: Destination, trusted: TrustedKeys, ref: SetRef) -> ListedSet:
+    signed = read_head(destination, ref, trusted)
+    return ListedSet(ref, signed.head, signed.digest, signed.key_id)
 
 
 def list_sets(destination: Destination, trusted: TrustedKeys, set_name: str) -> Listing:
@@ -79,17 +108,41 @@ def list_sets(destination: Destination, trusted: TrustedKeys, set_name: str) -> 
     Raises:
         Unreachable: the destination is away.
     """
-    published: list[PublishedSet] = []
+    published: list[ListedSet] = []
     unreadable: list[UnreadableSet] = []
     for ref in destination.sets(set_name):
-        found = try_set(destination, trusted, ref)
-        if isinstance(found, PublishedSet):
-            published.append(found)
-        else:
+        found = _tried(ref, lambda ref: _listed(destination, trusted, ref))
+        if isinstance(found, UnreadableSet):
             unreadable.append(found)
+        else:
+            published.append(found)
     published.sort(key=lambda s: (s.manifest.sequence, s.manifest.started), reverse=True)
     unreadable.sort(key=lambda s: s.ref, reverse=True)
     return Listing(tuple(published), tuple(unreadable))
+
+
+def read_newest(
+    destination: Destination, trusted: TrustedKeys, listing: Listing
+) -> tuple[PublishedSet | None, Listing]:
+    """The newest set of a listing with its whole manifest; None where there is none.
+
+    Returns:
+        it, and the listing without those that turned out to be unreadable beyond their heads:
+        they are among its unreadable ones.
+
+    Raises:
+        Unreachable: the destination is away.
+    """
+    published, unreadable = list(listing.published), list(listing.unreadable)
+    newest: PublishedSet | None = None
+    while published and newest is None:
+        found = try_set(destination, trusted, published[0].ref)
+        if isinstance(found, UnreadableSet):
+            unreadable.insert(0, found)
+            del published[0]
+        else:
+            newest = found
+    return newest, Listing(tuple(published), tuple(unreadable))
 
 
 def find_set(destination: Destination, set_name: str, set_id: str) -> SetRef:
@@ -130,9 +183,9 @@ def choose_set(
     """
     if set_id:
         return read_set(destination, trusted, find_set(destination, set_name, set_id))
-    listing = list_sets(destination, trusted, set_name)
-    if listing.newest is not None:
-        return listing.newest
+    newest, listing = read_newest(destination, trusted, list_sets(destination, trusted, set_name))
+    if newest is not None:
+        return newest
     if listing.unreadable:
         first = listing.unreadable[0]
         raise JudgedBad(f"no set of {set_name} can be read: {first.reason}", hint=first.hint)

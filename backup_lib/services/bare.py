@@ -1,19 +1,26 @@
 """A site on a bare machine: made of a destination and a trusted key alone.
 
 The set's own signed manifest brings the rest of the configuration; secrets are references in it,
-which have to be met here (an environment variable, a file).
+which have to be met here (an environment variable, or a file; where its path is relative, below the
+working folder). Nobody is alerted from here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from backup_lib.services.archive import list_sets
+from backup_lib.model import JsonValue
+from backup_lib.services.archive import list_sets, read_newest
 from backup_lib.services.site import Site
 from restoreproof.clock import SYSTEM_CLOCK, Clock
 from restoreproof.errors import JudgedBad, UsageError
 from restoreproof.signing import PublicKey, TrustedKeys
+
+_NOT_HERE = frozenset({"alerts", "keep", "rto"})
+"""Keys of a set that are nothing to a restore."""
 
 
 def open_bare(
@@ -22,6 +29,7 @@ def open_bare(
     state: Path,
     *,
     set_name: str | None = None,
+    base: Path | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Site:
     """The site of the newest set in a local destination.
@@ -31,6 +39,8 @@ def open_bare(
         key: the trusted public key: a file, or its one-line text.
         state: a folder for locks and memory.
         set_name: which set's configuration counts; may be left out where there is only one.
+        base: the folder that relative paths of the configuration start from; the working folder
+            by default.
         clock: wall time.
 
     Raises:
@@ -54,16 +64,18 @@ def open_bare(
             f"there is no set {set_name} in {folder}" if set_name else f"which set of {folder}?",
             hint="it holds: " + (", ".join(names) or "no sets at all"),
         )
-    listing = list_sets(destination, trusted, set_name)
-    if listing.newest is None:
+    newest, listing = read_newest(destination, trusted, list_sets(destination, trusted, set_name))
+    if newest is None:
         first = listing.unreadable[0]
         raise JudgedBad(f"no set of {set_name} can be read: {first.reason}", hint=first.hint)
-    data = dict(listing.newest.manifest.configuration)
-    data["destination"] = {
-        name: {"kind": "local", "path": place} for name in _names(data.get("destination"))
-    }
-    config = from_document(Document(state / "restoreproof.toml", data, {}))
-    site = Site(replace(config, state=state), clock)
+    data = _here(newest.manifest.configuration, place)
+    path = (base or Path.cwd()) / f"the configuration in {newest.ref.set_id}"
+    config = from_document(Document(path, data, {}))
+    keys = state / "keys"
+    config = replace(
+        config, state=state, signing_key=keys / "signing.pem", trusted_keys=keys / "trusted"
+    )
+    site = Site(config, clock)
     site.trusted = trusted
     return site
 
@@ -79,5 +91,28 @@ def read_public_key(key: str) -> PublicKey:
     return PublicKey.load(Path(key).expanduser())
 
 
-def _names(tables: object) -> list[str]:
-    return list(tables) if isinstance(tables, dict) else []
+def _here(configuration: Mapping[str, JsonValue], place: str) -> dict[str, Any]:
+    """A set's configuration with what is here in place of what was there.
+
+    Earlier versions named alert channels and sandboxes in it that they did not bring, and wishes
+    that nobody met.
+    """
+    data: dict[str, Any] = dict(configuration)
+    sandboxes = _tables(data, "sandbox")
+    data["set"] = {
+        name: {
+            key: value
+            for key, value in table.items()
+            if key not in _NOT_HERE and not (key == "sandbox" and value not in sandboxes)
+        }
+        for name, table in _tables(data, "set").items()
+    }
+    data["destination"] = {
+        name: {"kind": "local", "path": place} for name in _tables(data, "destination")
+    }
+    return data
+
+
+def _tables(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    tables = data.get(name)
+    return tables if isinstance(tables, dict) else {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from backup_lib.services.archive import list_sets
+from backup_lib.services.archive import list_sets, read_newest
 from backup_lib.services.judgement import span
-from backup_lib.services.site import SetPlan, Site
+from backup_lib.services.site import Site
 from backup_lib.stores.base import Source
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, RestoreproofError
@@ -86,10 +87,10 @@ def _keys(site: Site) -> Iterator[Check]:
 
 
 def _stores(site: Site) -> Iterator[Check]:
-    sources = {name: site.source(name) for name in site.config.stores}
-    in_sets = {store for set_name in site.sets for store in site.plan(set_name).stores}
-    for name, source in sources.items():
-        check = _look("store", name, partial(_probe, source))
+    in_sets = {store for chosen in site.config.sets.values() for store in chosen.stores}
+    reached = _reached(site)
+    for name in site.config.stores:
+        check = _look("store", name, partial(_probe, site, name))
         yield check
         if name not in in_sets:
             yield Check(
@@ -99,37 +100,59 @@ def _stores(site: Site) -> Iterator[Check]:
                 "is in no set, so it is never backed up",
                 f"add it to the stores of a set, or remove [store.{name}]",
             )
-        if check.verdict is not Verdict.PASSED:
-            continue
-        kind = site.config.store(name).kind
-        others = [s for n, s in sources.items() if site.config.store(n).kind == kind]
-        for missing in source.not_backed_up(others):
-            yield Check(
-                "coverage",
-                missing.name,
-                Verdict.INCONCLUSIVE,
-                f"{missing.kind} on the server of {name} is not backed up: {missing.reason}",
-                "add a store for it, or accept it",
-            )
+        if check.verdict is Verdict.PASSED:
+            yield from _coverage(site, name, reached)
 
 
-def _probe(source: Source) -> str:
-    facts = source.probe()
+def _reached(site: Site) -> dict[str, Source]:
+    """The stores whose addresses are known; of another one its own check tells what it lacks."""
+    reached: dict[str, Source] = {}
+    for name in site.config.stores:
+        with suppress(RestoreproofError):
+            source = site.source(name)
+            source.target()
+            reached[name] = source
+    return reached
+
+
+def _coverage(site: Site, name: str, reached: Mapping[str, Source]) -> Iterator[Check]:
+    """What lives beside that store and in no store of its kind."""
+    kind = site.config.store(name).kind
+    others = [source for n, source in reached.items() if site.config.store(n).kind == kind]
+    try:
+        found = reached[name].not_backed_up(others)
+    except RestoreproofError as error:
+        yield Check("coverage", name, Verdict.INCONCLUSIVE, error.message, error.hint)
+        return
+    for missing in found:
+        yield Check(
+            "coverage",
+            missing.name,
+            Verdict.INCONCLUSIVE,
+            f"{missing.kind} on the server of {name} is not backed up: {missing.reason}",
+            "add a store for it, or accept it",
+        )
+
+
+def _probe(site: Site, name: str) -> str:
+    facts = site.source(name).probe()
     return f"{facts.product} {facts.version}"
 
 
 def _destinations(site: Site) -> Iterator[Check]:
     for name in site.config.destinations:
-        destination = site.destination(name)
-        yield _look("destination", name, destination.probe)
-        for set_name in site.sets:
-            plan = site.plan(set_name)
-            if plan.destination_name != name:
-                continue
-            yield _look("destination", f"{name}/{set_name}", partial(_newest, site, plan))
+        yield _look("destination", name, partial(_probe_destination, site, name))
+        for set_name, chosen in site.config.sets.items():
+            if chosen.destination == name:
+                yield _look("destination", f"{name}/{set_name}", partial(_newest, site, set_name))
 
 
-def _newest(site: Site, plan: SetPlan) -> str:
+def _probe_destination(site: Site, name: str) -> str:
+    return site.destination(name).probe()
+
+
+def _newest(site: Site, set_name: str) -> str:
+    plan = site.plan(set_name)
     listing = list_sets(plan.destination, site.trusted, plan.name)
     if listing.unreadable:
         first = listing.unreadable[0]
@@ -142,7 +165,12 @@ def _newest(site: Site, plan: SetPlan) -> str:
 
 def _sandboxes(site: Site) -> Iterator[Check]:
     for name in site.config.sandboxes:
-        for guard, state in site.sandbox(name).isolation().items():
+        try:
+            isolation = site.sandbox(name).isolation()
+        except RestoreproofError as error:
+            yield Check("sandbox", name, Verdict.FAILED, error.message, error.hint)
+            continue
+        for guard, state in isolation.items():
             held = not state.startswith("no")
             yield Check(
                 "sandbox",
@@ -151,15 +179,16 @@ def _sandboxes(site: Site) -> Iterator[Check]:
                 state,
                 "" if held else "a restored dump is hostile code: see docs/PROOF.md",
             )
-    for set_name in site.sets:
-        plan = site.plan(set_name)
-        for store in plan.stores:
-            yield _look("sandbox", f"{set_name}/{store}", partial(_fit, site, plan, store))
+    for set_name, chosen in site.config.sets.items():
+        for store in chosen.stores:
+            yield _look("sandbox", f"{set_name}/{store}", partial(_fit, site, set_name, store))
 
 
-def _fit(site: Site, plan: SetPlan, store: str) -> str:
+def _fit(site: Site, set_name: str, store: str) -> str:
     """Whether the sandbox of that store can restore its newest backup."""
-    newest = list_sets(plan.destination, site.trusted, plan.name).newest
+    plan = site.plan(set_name)
+    listing = list_sets(plan.destination, site.trusted, plan.name)
+    newest, _ = read_newest(plan.destination, site.trusted, listing)
     record = next((r for r in newest.manifest.stores if r.name == store), None) if newest else None
     if record is None:
         return "no backup to compare with yet"
@@ -174,8 +203,7 @@ def _fit(site: Site, plan: SetPlan, store: str) -> str:
 
 
 def _alerts(site: Site) -> Iterator[Check]:
-    channels = site.alert_channels()
-    if not channels:
+    if not site.config.alerts:
         yield Check(
             "alert",
             "none",
@@ -183,5 +211,9 @@ def _alerts(site: Site) -> Iterator[Check]:
             "nobody is told when a verification fails",
             "add an [alert.NAME] table: see docs/RUNBOOK-BACKUP-RESTORE.md",
         )
-    for name, channel in channels.items():
-        yield _look("alert", name, channel.probe)
+    for name in site.config.alerts:
+        yield _look("alert", name, partial(_probe_channel, site, name))
+
+
+def _probe_channel(site: Site, name: str) -> str:
+    return site.config.channel(name).probe()

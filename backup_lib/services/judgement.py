@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from backup_lib.model import Rung, RungResult
+from restoreproof.errors import Inconclusive, NoSpace, Refused, Unreachable, UsageError
 from restoreproof.verdict import Verdict
+
+HINDRANCES = (Unreachable, Inconclusive, NoSpace, Refused, UsageError)
+"""Errors that say nothing about a backup; UsageError: a tool or a library is missing here."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far in the future a backup may lie before the clocks are said to disagree."""
@@ -25,8 +29,10 @@ def rungs_asked(depth: Rung, *, assertions: bool) -> tuple[Rung, ...]:
     )
 
 
-def judge_freshness(moment: datetime, now: datetime, max_age: timedelta) -> RungResult:
+def judge_freshness(moment: datetime, now: datetime, max_age: timedelta | None) -> RungResult:
     """Whether content of ``moment`` is recent enough at ``now``.
+
+    None as ``max_age`` is for a backup that was named: its age is told, and nothing demanded of it.
 
     A moment in the future says that one of two clocks is wrong, not that the backup is fresh.
     """
@@ -39,6 +45,10 @@ def judge_freshness(moment: datetime, now: datetime, max_age: timedelta) -> Rung
             "compare the clock of this machine with that of the one that made the backup",
         )
     age = max(age, timedelta())
+    if max_age is None:
+        return RungResult(
+            Rung.FRESH, Verdict.PASSED, f"{span(age)} old; no limit for a backup that was named"
+        )
     if age > max_age:
         return RungResult(
             Rung.FRESH,

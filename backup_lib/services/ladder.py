@@ -13,12 +13,12 @@ from datetime import timedelta
 from backup_lib.destinations.base import Destination
 from backup_lib.model import Artifact, Rung, RungResult, StoreRecord, StoreVerification
 from backup_lib.services.archive import PublishedSet
-from backup_lib.services.judgement import judge_freshness, judge_size, rungs_asked
+from backup_lib.services.judgement import HINDRANCES, judge_freshness, judge_size, rungs_asked
 from backup_lib.services.memory import Memory, proof_key
 from backup_lib.services.reading import read_every_byte, stored_size
 from backup_lib.services.rehearsal import Rehearsal, Rehearser, not_reached
 from backup_lib.work import Work
-from restoreproof.errors import JudgedBad, RestoreproofError, Unreachable
+from restoreproof.errors import JudgedBad, RestoreproofError
 from restoreproof.events import Warned
 from restoreproof.verdict import Verdict
 
@@ -28,14 +28,14 @@ class Expectations:
     """What the configuration demands of one store of a set.
 
     Attributes:
-        max_age: of the content at the time of verification.
+        max_age: of the content at the time of verification; None where any age will do.
         min_size: stored bytes of the store's artifacts.
         size_drop: fraction of the usual size that may be missing.
         assertions: of the application, asked in the restored copy.
         remember: how long the proof of the very same bytes is good for.
     """
 
-    max_age: timedelta
+    max_age: timedelta | None
     min_size: int = 1
     size_drop: float = 0.5
     assertions: tuple[str, ...] = ()
@@ -88,28 +88,33 @@ class Climb:
             if stopped:
                 results.append(not_reached(rung, stopped))
                 continue
-            result = self._timed(judge)
+            result = self._timed(rung, judge)
             results.append(result)
             if rung in (Rung.EXISTS, Rung.INTEGRITY) and result.verdict is not Verdict.PASSED:
                 stopped = result
         comparison = None
         if self.depth.height >= Rung.RESTORE.height:
+            if not stopped:
+                try:
+                    rehearsal = self._rehearse()
+                except HINDRANCES as hindered:  # hides nothing of what is judged already
+                    stopped = _hindered(Rung.RESTORE, hindered)
+                    results.append(stopped)
+                else:
+                    results += rehearsal.rungs
+                    comparison = rehearsal.comparison
             if stopped:
                 asked = rungs_asked(self.depth, assertions=bool(self.expectations.assertions))
-                results += [
-                    not_reached(rung, stopped)
-                    for rung in asked
-                    if rung.height >= Rung.RESTORE.height
-                ]
-            else:
-                rehearsal = self._rehearse()
-                results += rehearsal.rungs
-                comparison = rehearsal.comparison
+                above = max(stopped.rung.height, Rung.INTEGRITY.height)
+                results += [not_reached(rung, stopped) for rung in asked if rung.height > above]
         return StoreVerification(self.record.name, self.record.kind, tuple(results), comparison)
 
-    def _timed(self, judge: Callable[[], RungResult]) -> RungResult:
+    def _timed(self, rung: Rung, judge: Callable[[], RungResult]) -> RungResult:
         begun = self.work.clock.monotonic()
-        result = judge()
+        try:
+            result = judge()
+        except HINDRANCES as hindered:
+            result = _hindered(rung, hindered)
         return replace(result, seconds=self.work.clock.monotonic() - begun)
 
     def _exists(self) -> RungResult:
@@ -126,8 +131,6 @@ class Climb:
                 self.destination.size(self.chosen.ref, artifact.name)
             except FileNotFoundError:
                 missing.append(artifact.name)
-            except Unreachable as away:
-                return RungResult(Rung.EXISTS, Verdict.INCONCLUSIVE, away.message, away.hint)
         if missing:
             return RungResult(
                 Rung.EXISTS,
@@ -153,8 +156,6 @@ class Climb:
                 stored = self._stored(artifact)
             except JudgedBad as gone:
                 return RungResult(Rung.SIZE, Verdict.FAILED, gone.message, gone.hint)
-            except Unreachable as away:
-                return RungResult(Rung.SIZE, Verdict.INCONCLUSIVE, away.message, away.hint)
             if stored != artifact.size:
                 return RungResult(
                     Rung.SIZE,
@@ -185,8 +186,6 @@ class Climb:
             read_every_byte(self.destination, self.chosen, self.record, self.work)
         except JudgedBad as bad:
             return RungResult(Rung.INTEGRITY, Verdict.FAILED, bad.message, bad.hint)
-        except Unreachable as away:
-            return RungResult(Rung.INTEGRITY, Verdict.INCONCLUSIVE, away.message, away.hint)
         return RungResult(
             Rung.INTEGRITY,
             Verdict.PASSED,
@@ -225,3 +224,7 @@ class Climb:
             "",
             *self.expectations.assertions,
         )
+
+
+def _hindered(rung: Rung, error: RestoreproofError) -> RungResult:
+    return RungResult(rung, Verdict.INCONCLUSIVE, error.message, error.hint)

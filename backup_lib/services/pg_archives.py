@@ -17,7 +17,7 @@ from backup_lib.format.plain.sql_text import SqlText
 from backup_lib.format.plain.tar_members import members
 from backup_lib.stores.postgres import archive_head
 from backup_lib.stores.postgres.archive_head import ArchiveHead
-from backup_lib.stores.postgres.programs import client_tools
+from backup_lib.stores.postgres.programs import TOOL_LACKS, client_tools
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, UsageError
 from restoreproof.process import ChildFailed, clean_env, run
@@ -32,9 +32,8 @@ _WRITTEN_BY = {(1, 16): 17, (1, 15): 16}
 
 _OLDEST = 12
 _NOT_THE_ARCHIVE = (
-    "unsupported version",
+    *TOOL_LACKS,
     "not supported",
-    "does not support compression",
     "out-of-order restore request",
     "out of memory",
 )

@@ -7,6 +7,7 @@ that backup; any other folder, and a pattern such as ``/backups/*.dump``, holds 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ UNFINISHED = (".partial", ".part", ".tmp", ".temp", ".incomplete", ".inprogress"
 
 _NAMED = 3
 _WILD = frozenset("*?[")
+_NUMBER = re.compile(r"\d+")
 _WEST_MOST = timedelta(hours=12)
 """Local time is at most so far behind UTC."""
 
@@ -38,7 +40,7 @@ class PlainBackup:
         modified: when it, or the newest file in it, was last written.
         made: when it was made, as it says itself, in the local time of its maker; None for formats
             that do not tell.
-        passed_over: names of newer ones that are not complete, and why.
+        passed_over: names of newer files and folders that are no complete backup, and why.
     """
 
     path: Path
@@ -77,7 +79,8 @@ def find_backup(path: Path, admits: Callable[[PlainKind], bool] = _any_kind) -> 
 
     Raises:
         JudgedBad: there is none.
-        Inconclusive: it cannot be read, or nothing in the folder is known as a backup.
+        Inconclusive: it cannot be read, nothing in the folder is known as a backup, or a newer
+            file is named like the newest backup and not known as one.
         UsageError: it is no path.
     """
     facts = _facts(path)
@@ -103,24 +106,53 @@ def _newest(where: Path, entries: list[Path], admits: Callable[[PlainKind], bool
             f"there is no backup at {where}", hint="was one made, and is the path right?"
         )
     passed_over: list[str] = []
+    unfinished: list[str] = []
+    unknown: list[Path] = []
     others = 0
     for found in sorted(_backups(entries), key=lambda one: one.order, reverse=True):
         reason = _unfinished(found)
         if reason:
-            passed_over.append(f"{found.path.name} ({reason})")
-        elif admits(_kind(found.path)):  # looked into from the newest on, until one will do
+            unfinished.append(f"{found.path.name} ({reason})")
+            passed_over.append(unfinished[-1])
+            continue
+        kind = _kind(found.path)
+        if admits(kind):  # looked into from the newest on, until one will do
+            _demand_no_newer(unknown, found)
             return replace(found, passed_over=tuple(passed_over))
-        else:
-            others += 1
-    if passed_over:
+        others += 1
+        if kind is PlainKind.UNKNOWN:
+            unknown.append(found.path)
+            passed_over.append(f"{found.path.name} (not known as a backup)")
+    if unfinished:
         raise JudgedBad(
-            f"there is no complete backup at {where}, only {', '.join(passed_over[:_NAMED])}",
+            f"there is no complete backup at {where}, only {', '.join(unfinished[:_NAMED])}",
             hint="look whether the backup job is still at work, or what ended it",
         )
     raise Inconclusive(
         f"nothing at {where} is known as such a backup ({others} other files and folders)",
         hint="name the file itself, and its type",
     )
+
+
+def _demand_no_newer(unknown: Iterable[Path], found: PlainBackup) -> None:
+    """A newer file that is named like the backup is more likely a damaged one than another thing.
+
+    Raises:
+        Inconclusive: there is one.
+    """
+    for newer in unknown:
+        if newer.is_dir() == found.path.is_dir() and _ending(newer) == _ending(found.path):
+            raise Inconclusive(
+                f"{newer.name} is newer than {found.path.name}, named like it, and not known as a "
+                "backup",
+                hint="look whether it is the newest backup, and damaged; if it is none, move it "
+                "away or name the backup itself",
+            )
+
+
+def _ending(path: Path) -> str:
+    """What names of the same series end with: the numbers (dates, generations) do not count."""
+    return _NUMBER.sub("0", path.suffix.lower())
 
 
 def _backups(entries: Iterable[Path]) -> Iterator[PlainBackup]:

@@ -31,6 +31,9 @@ from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, RestoreproofError, Unreachable
 from restoreproof.verdict import Verdict
 
+_NAMED = 5
+"""How many of the newer files that are no backup are named."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlainPlan:
@@ -115,7 +118,9 @@ class PlainLadder:
             return found
         told = f"{found.path.name}, {found.size} bytes"
         if found.passed_over:
-            told += f"; newer, and not complete: {', '.join(found.passed_over)}"
+            told += f"; newer, and passed over: {', '.join(found.passed_over[:_NAMED])}"
+            more = len(found.passed_over) - _NAMED
+            told += f" and {more} more" if more > 0 else ""
         return RungResult(Rung.EXISTS, Verdict.PASSED, told)
 
     def fresh(self) -> RungResult:

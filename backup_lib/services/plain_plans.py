@@ -94,17 +94,18 @@ def bytes_of(count: object) -> int:
     return count
 
 
-def depth_of(word: str) -> Rung:
-    """A rung of the ladder over plain files.
+def depth_of(word: str, *, sets: bool = False) -> Rung:
+    """A rung of the ladder over plain files, or of the one over ``sets``, which has all of them.
 
     Raises:
         UsageError: there is none of that name.
     """
-    if word not in _DEPTHS:
-        known = ", ".join(_DEPTHS)
+    depths = tuple(Rung) if sets else _DEPTHS
+    if word not in depths:
+        known = ", ".join(depths)
         raise UsageError(
             f'there is no rung "{word}"',
-            hint=f"{did_you_mean(str(word), _DEPTHS)} known: {known}".strip(),
+            hint=f"{did_you_mean(str(word), depths)} known: {known}".strip(),
         )
     return Rung(word)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backup_lib.destinations.base import Destination
+from backup_lib.format.head import StoreHead
 from backup_lib.format.integrity import check_artifact
 from backup_lib.model import StoreRecord
 from backup_lib.services.archive import PublishedSet
@@ -10,7 +11,7 @@ from backup_lib.work import Work
 from restoreproof.events import step
 
 
-def stored_size(record: StoreRecord) -> int:
+def stored_size(record: StoreRecord | StoreHead) -> int:
     """Stored bytes of all artifacts of a store."""
     return sum(artifact.size for artifact in record.artifacts)
 

@@ -12,8 +12,9 @@ from backup_lib.destinations.base import SetRef, SetWriter
 from backup_lib.format.pipeline import StoredArtifactSink
 from backup_lib.format.sets import sign_manifest
 from backup_lib.model import Manifest, StoreRecord
-from backup_lib.services.archive import PublishedSet, list_sets
+from backup_lib.services.archive import PublishedSet
 from backup_lib.services.reading import stored_size
+from backup_lib.services.sequence import next_sequence
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.stores.base import Source
 from backup_lib.work import Work
@@ -50,7 +51,7 @@ def run_backup(site: Site, set_name: str, work: Work) -> BackupRun:
         Unreachable: a store or the destination is away or broke off.
         LockHeld: another run of the same set is at work.
         NoSpace: the destination is full.
-        Refused: a store that cannot be backed up rightly.
+        Refused: a store that cannot be backed up rightly; or no earlier set can be read.
     """
     plan = site.plan(set_name)
     key = site.signing_key()
@@ -69,7 +70,7 @@ def run_backup(site: Site, set_name: str, work: Work) -> BackupRun:
                 probing.outcome = f"{facts.product} {facts.version}"
         started = work.clock.now()
         ref = SetRef(plan.name, new_set_id(started))
-        sequence = _next_sequence(site, plan)
+        sequence = next_sequence(site, plan, key.public, work)
         with plan.destination.write_set(ref) as writer:
             records = tuple(
                 _back_up(site, plan, store, sources[store], writer, work) for store in plan.stores
@@ -132,13 +133,6 @@ def new_set_id(started: datetime) -> str:
 def skew_seconds(moments: Sequence[datetime]) -> float:
     """Seconds between the earliest and the latest moment of a set's stores."""
     return (max(moments) - min(moments)).total_seconds() if moments else 0.0
-
-
-def _next_sequence(site: Site, plan: SetPlan) -> int:
-    """One more than any sequence that is there or was ever seen from here."""
-    there = list_sets(plan.destination, site.trusted, plan.name).highest_sequence()
-    seen = site.memory.seen(plan.destination_name, plan.name)
-    return max(there, seen.sequence if seen else 0) + 1
 
 
 def _remember(site: Site, plan: SetPlan, published: PublishedSet, work: Work) -> None:

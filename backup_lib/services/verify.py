@@ -10,7 +10,6 @@ from backup_lib.model import (
     Rung,
     RungResult,
     SetVerification,
-    StoreRecord,
     StoreVerification,
 )
 from backup_lib.services.archive import (
@@ -19,9 +18,10 @@ from backup_lib.services.archive import (
     UnreadableSet,
     find_set,
     list_sets,
+    read_newest,
     try_set,
 )
-from backup_lib.services.judgement import rungs_asked
+from backup_lib.services.judgement import HINDRANCES, rungs_asked
 from backup_lib.services.ladder import Climb
 from backup_lib.services.memory import Seen
 from backup_lib.services.reading import stored_size
@@ -29,14 +29,7 @@ from backup_lib.services.rehearsal import Rehearser, not_reached
 from backup_lib.services.site import SetPlan, Site
 from backup_lib.work import Work
 from restoreproof import canonical_json
-from restoreproof.errors import (
-    Inconclusive,
-    NoSpace,
-    Refused,
-    RestoreproofError,
-    Unreachable,
-    UsageError,
-)
+from restoreproof.errors import RestoreproofError, UsageError
 from restoreproof.verdict import Verdict
 from restoreproof.version import version
 
@@ -52,6 +45,8 @@ def verify_set(
     accept_rollback: bool = False,
 ) -> SetVerification:
     """Climb the ladder for every store of a set.
+
+    Of the newest backup its age is judged; a named one may be as old as it likes.
 
     Args:
         site: the configured objects.
@@ -77,18 +72,20 @@ def verify_set(
             )
         else:
             chosen, listing, problem = _named(site, plan, backup)
-    except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+    except HINDRANCES as hindered:
         if isinstance(hindered, UsageError) and backup is not None:
             raise  # there is no such backup
         return _all_stopped(plan, "", _hindered(hindered), depth, work, notes)
     if chosen is None:
         assert problem is not None
         return _all_stopped(plan, backup or "", problem, depth, work, notes)
+    if backup is not None:
+        plan = _of_any_age(plan)
     stores: list[StoreVerification] = []
     for store in plan.stores:
         try:
             judged = _verify_store(site, plan, store, chosen, listing, depth, work, again=again)
-        except (Unreachable, Inconclusive, NoSpace, Refused, UsageError) as hindered:
+        except HINDRANCES as hindered:
             # one store that cannot be judged keeps no other from its verdict, and none from alerts
             judged = _stopped(store, plan.kinds[store], _hindered(hindered), plan, depth)
         stores.append(judged)
@@ -111,9 +108,10 @@ def verify_set(
 def _newest(
     site: Site, plan: SetPlan, work: Work, notes: list[str], *, accept_rollback: bool
 ) -> tuple[PublishedSet | None, Listing, RungResult | None]:
-    listing = list_sets(plan.destination, site.trusted, plan.name)
+    newest, listing = read_newest(
+        plan.destination, site.trusted, list_sets(plan.destination, site.trusted, plan.name)
+    )
     seen = site.memory.seen(plan.destination_name, plan.name)
-    newest = listing.newest
     problem = _unreadable(listing.unreadable)
     if newest is None:
         return (
@@ -152,6 +150,13 @@ def _named(
         return None, Listing((), (chosen,)), _unreadable((chosen,))
     listing = list_sets(plan.destination, site.trusted, plan.name)
     return chosen, listing, None
+
+
+def _of_any_age(plan: SetPlan) -> SetPlan:
+    expectations = {
+        store: replace(demanded, max_age=None) for store, demanded in plan.expectations.items()
+    }
+    return replace(plan, expectations=expectations)
 
 
 def _unreadable(sets: Sequence[UnreadableSet]) -> RungResult | None:
@@ -204,7 +209,7 @@ def _verify_store(
         stopped = RungResult(
             Rung.EXISTS,
             Verdict.FAILED,
-            f"the newest set {chosen.ref.set_id} holds no backup of {store}"
+            f"the set {chosen.ref.set_id} holds no backup of {store}"
             + (f" ({plan.kinds[store]}) but one of a {record.kind}" if record else ""),
             f"was it added since? make a new set: inv backup.run --set {plan.name}",
         )
@@ -243,14 +248,13 @@ def _verify_store(
 
 def _history(listing: Listing, chosen: PublishedSet, store: str) -> tuple[int, ...]:
     """Stored bytes of the store in the sets before ``chosen``, newest first."""
-    records: list[StoreRecord] = [
-        record
+    return tuple(
+        stored_size(record)
         for earlier in listing.published
         if earlier.manifest.sequence < chosen.manifest.sequence
         for record in earlier.manifest.stores
         if record.name == store
-    ]
-    return tuple(stored_size(record) for record in records)
+    )
 
 
 def _with_problem(store: StoreVerification, problem: RungResult, depth: Rung) -> StoreVerification:

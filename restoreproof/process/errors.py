@@ -9,7 +9,7 @@ from restoreproof.process.diagnostics import last_meaningful_line
 
 
 class ProgramMissing(UsageError):
-    """A program cannot be started: not found, not executable, or not as that user."""
+    """A program cannot be started: not found, or not executable."""
 
     def __init__(self, program: str, reason: str, *, hint: str = "") -> None:
         super().__init__(

@@ -26,7 +26,6 @@ class Feeder:
         written: bytes the pipe has taken.
         producing: whether the thread waits for the source rather than for the child.
         finished: whether nothing more will be written.
-        exhausted: whether the source was written wholly.
         error: what the source raised.
     """
 
@@ -37,7 +36,6 @@ class Feeder:
         self.written = 0
         self.producing = False
         self.finished = False
-        self.exhausted = False
         self.error: BaseException | None = None
         os.set_blocking(pipe.fileno(), False)
         self._thread = threading.Thread(target=self._feed, name=name, daemon=True)
@@ -65,7 +63,7 @@ class Feeder:
         try:
             pieces = self._pieces()
             try:
-                self.exhausted = self._write_all(pieces)
+                self._write_all(pieces)
             finally:
                 close = getattr(pieces, "close", None)  # a generator cleans up in its own thread
                 if close is not None:
@@ -83,17 +81,16 @@ class Feeder:
             return _chunks(self._source)  # type: ignore[arg-type]  # by its read method a file
         return iter(self._source)
 
-    def _write_all(self, pieces: Iterator[Piece]) -> bool:
+    def _write_all(self, pieces: Iterator[Piece]) -> None:
         while not self._halted.is_set():
             self.producing = True
             piece = next(pieces, None)
             self.producing = False
             if piece is None:
-                return True
+                return
             with memoryview(piece) as view, view.cast("B") as octets:
                 if not self._write(octets):
-                    return False
-        return False
+                    return
 
     def _write(self, octets: memoryview) -> bool:
         fd = self._pipe.fileno()

@@ -41,7 +41,6 @@ def run(
     stall_timeout: float = 600.0,
     cancel: Cancellation | None = None,
     cwd: Path | None = None,
-    user: str | None = None,
     pass_fds: Sequence[int] = (),
     title: str = "",
     accept: Collection[int] = (0,),
@@ -67,7 +66,6 @@ def run(
             take themselves does not count.
         cancel: looked at ten times a second, and after each piece.
         cwd: the folder to start in.
-        user: login name to run as (needs root where it is not ours).
         pass_fds: descriptors that stay open in the child.
         title: what messages call it; else the program's file name.
         accept: exit codes that are no failure.
@@ -82,7 +80,7 @@ def run(
         Exception: whatever ``stdin`` or ``stdout`` raised, once the child is gone. When the child
             has failed by itself, its failure goes first.
     """
-    command = Command(argv, env, cwd, user, pass_fds, title)
+    command = Command(argv, env, cwd, pass_fds, title)
     cancel = cancel or Cancellation()
     cancel.check()
     inlet, source = (stdin, None) if isinstance(stdin, Inlet) else (None, stdin)

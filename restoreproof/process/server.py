@@ -66,7 +66,6 @@ def start(
     env: Mapping[str, str],
     log: Path,
     cwd: Path | None = None,
-    user: str | None = None,
     pass_fds: Sequence[int] = (),
     title: str = "",
     stop_signal: int = signal.SIGTERM,
@@ -79,7 +78,6 @@ def start(
         env: the *whole* environment; start from :func:`clean_env`.
         log: file that its stdout and stderr are appended to, made with mode 0600.
         cwd: the folder to start in.
-        user: login name to run as (needs root where it is not ours).
         pass_fds: descriptors that stay open in the child.
         title: what messages call it; else the program's file name.
         stop_signal: the signal that asks it to end.
@@ -88,7 +86,7 @@ def start(
     Raises:
         ProgramMissing, UsageError, Unreachable: it could not be started.
     """
-    command = Command(argv, env, cwd, user, pass_fds, title)
+    command = Command(argv, env, cwd, pass_fds, title)
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         process = spawn(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -41,7 +41,6 @@ class Finished:
         bytes_in: bytes it was given on stdin.
         bytes_out: bytes it gave on stdout.
         seconds: how long it ran.
-        unread_input: it ended, or closed its stdin, before everything was written.
     """
 
     returncode: int
@@ -49,7 +48,6 @@ class Finished:
     bytes_in: int
     bytes_out: int
     seconds: float
-    unread_input: bool = False
 
 
 class Session:
@@ -147,7 +145,6 @@ class Session:
             bytes_in=feeder.written if feeder else 0,
             bytes_out=self._bytes_out,
             seconds=time.monotonic() - self._begun,
-            unread_input=feeder is not None and not feeder.exhausted,
         )
         return finished, feeder.error if feeder else None
 

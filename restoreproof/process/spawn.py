@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +19,6 @@ class Command:
         argv: program and arguments; the program is looked for on the PATH of ``env``.
         env: the whole environment.
         cwd: the folder to start in.
-        user: the login name to run as; taking another one than ours needs root.
         pass_fds: descriptors that stay open in the child, under the same numbers.
         title: the name of it in messages; the program's file name where it is empty.
     """
@@ -29,7 +26,6 @@ class Command:
     argv: Sequence[str] = field(repr=False)
     env: Mapping[str, str] = field(repr=False)
     cwd: Path | None = None
-    user: str | None = None
     pass_fds: Sequence[int] = ()
     title: str = ""
 
@@ -44,10 +40,9 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
 
     Raises:
         ProgramMissing: there is no such program, or it may not be executed.
-        UsageError: the working folder or the user does not exist, or an argument is impossible.
+        UsageError: the working folder does not exist, or an argument is impossible.
         Unreachable: the system has no room for another process.
     """
-    uid, gid, groups = _identity(command.user)
     try:
         return subprocess.Popen(
             list(command.argv),
@@ -58,37 +53,12 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
             stderr=stderr,
             start_new_session=True,
             pass_fds=tuple(command.pass_fds),
-            user=uid,
-            group=gid,
-            extra_groups=groups,
             bufsize=0,
         )
     except ValueError as error:  # a NUL byte or a lone surrogate
         raise UsageError(f"an argument for {command.program} cannot be handed over") from error
     except OSError as error:
         raise _translated(error, command) from error
-    except subprocess.SubprocessError as error:
-        raise _no_such_identity(command) from error
-
-
-def _identity(user: str | None) -> tuple[int | None, int | None, list[int] | None]:
-    if user is None:
-        return None, None, None
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise UsageError(f"there is no user {user!r} on this machine") from None
-    if entry.pw_uid == os.geteuid():
-        return None, None, None
-    return entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)
-
-
-def _no_such_identity(command: Command) -> ProgramMissing:
-    return ProgramMissing(
-        command.program,
-        f"not allowed to run as user {command.user}",
-        hint="only root may start a program as another user",
-    )
 
 
 def _translated(error: OSError, command: Command) -> Exception:
@@ -97,8 +67,6 @@ def _translated(error: OSError, command: Command) -> Exception:
     if isinstance(error, FileNotFoundError):
         return ProgramMissing(command.program, "not found")
     if isinstance(error, PermissionError):
-        if command.user is not None and os.geteuid() != 0:
-            return _no_such_identity(command)
         return ProgramMissing(
             command.program, "permission denied", hint="make the file executable for this user"
         )

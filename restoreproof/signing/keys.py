@@ -24,7 +24,7 @@ from restoreproof.errors import Refused, UsageError
 
 _TEXT_PREFIX = "ed25519:"
 _LARGEST_FILE = 64 * 1024
-_NEW_KEY = "make a new one with: inv backup.keys --new"
+_NEW_KEY = "make a new one with: inv backup.keys --make"
 
 
 class PublicKey:

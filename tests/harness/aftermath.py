@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backup_lib.format.integrity import check_artifact
 from backup_lib.model import Rung
-from backup_lib.services.archive import UnreadableSet, list_sets
+from backup_lib.services.archive import UnreadableSet, list_sets, read_set
 from backup_lib.services.verify import verify_set
 from backup_lib.work import Work
 from restoreproof.errors import RestoreproofError
@@ -75,7 +75,8 @@ class Aftermath:
             listing = list_sets(destination, site.trusted, name)
             for broken in listing.unreadable:
                 yield _told(broken)
-            for published in listing.published:
+            for listed in listing.published:
+                published = read_set(destination, site.trusted, listed.ref)
                 for store in published.manifest.stores:
                     for artifact in store.artifacts:
                         try:

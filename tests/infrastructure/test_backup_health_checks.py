@@ -376,6 +376,38 @@ def test_a_folder_of_unknown_things_is_inconclusive(
     assert last(verifier).verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("earlier", "tonight"),
+    [
+        ("orders-24.backup", "orders-25.backup"),
+        ("orders-24.tar", "orders-25.TAR"),
+        ("orders.2026-11-24", "orders.2026-11-25"),
+        ("orders-24", "orders-25"),
+    ],
+)
+def test_a_newer_file_named_like_the_backup_and_not_known_as_one_is_never_passed_over(
+    earlier: str, tonight: str, tmp_path: Path, verifier: BackupVerifier
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / earlier).write_bytes(SQL)
+    aged(folder / earlier, 24)
+    (folder / "notes.txt").write_text("newer, and no backup")
+    assert verifier.check_exists(folder)
+    assert "notes.txt (not known as a backup)" in last(verifier).reason
+    (folder / tonight).write_bytes(bytes(100_000))
+    for answer in (
+        verifier.check_exists(folder),
+        verifier.check_freshness(folder, 26),
+        all(verifier.verify_all({"path": folder, "max_age_hours": 26}).values()),
+    ):
+        assert answer is False
+        assert last(verifier).verdict is Verdict.INCONCLUSIVE
+        assert tonight in last(verifier).reason
+    aged(folder / tonight, 30)
+    assert verifier.check_exists(folder)
+
+
 def test_candidates_of_other_stores_are_not_meant(tmp_path: Path, verifier: BackupVerifier) -> None:
     folder = several(tmp_path / "backups")
     (folder / "dump.rdb").write_bytes(b"REDIS0011\xff" + bytes(8))

@@ -11,6 +11,7 @@ import pytest
 
 from backup_lib.format.sets import sign_manifest
 from backup_lib.model import Rung, SetVerification
+from backup_lib.services.keys import make_key
 from backup_lib.services.restore import RestoreRequest, restore_set
 from backup_lib.services.run import BackupRun, run_backup
 from backup_lib.services.site import Site
@@ -19,6 +20,7 @@ from backup_lib.stores.base import RestoreOptions
 from backup_lib.work import Work
 from restoreproof.clock import MovableClock
 from restoreproof.errors import JudgedBad, Refused, UsageError
+from restoreproof.events import Event, Warned
 from restoreproof.signing import SigningKey
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.damage import Forgery, publish_forged
@@ -143,6 +145,18 @@ def test_a_stale_backup_fails_and_is_proven_all_the_same(make_site: MakeSite, wo
     assert set(seen.values()) == {Verdict.PASSED}
 
 
+def test_a_named_backup_is_proven_whatever_its_age(make_site: MakeSite, work: Work) -> None:
+    clock = MovableClock(datetime.now(UTC))
+    site = make_site(clock=clock)
+    work = replace(work, clock=clock)
+    run = back_up(site, work)
+    clock.move(timedelta(days=3))
+    named = verify_set(site, "nightly", work, backup=run.ref.set_id)
+    assert named.verdict is Verdict.PASSED
+    assert reason(named, Rung.FRESH).startswith("3.0 days old")
+    assert verify_set(site, "nightly", work).verdict is Verdict.FAILED
+
+
 def test_a_backup_from_the_future_is_not_judged_fresh(make_site: MakeSite, work: Work) -> None:
     clock = MovableClock(datetime.now(UTC))
     site = make_site(clock=clock)
@@ -222,6 +236,64 @@ def test_a_set_signed_by_a_stranger_is_not_believed(make_site: MakeSite, work: W
     result = verify_set(site, "nightly", work)
     assert verdicts(result)[Rung.INTEGRITY] is Verdict.FAILED
     assert "not trusted" in reason(result, Rung.INTEGRITY)
+
+
+def test_a_damaged_memory_keeps_nobody_from_a_backup(make_site: MakeSite, work: Work) -> None:
+    site = make_site()
+    back_up(site, work)
+    (site.config.state / "verified.json").write_text('{"broken')
+    told: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Warned):
+            told.append(event.message)
+
+    run = back_up(site, replace(work, emit=hear))
+    assert run.manifest.sequence == 2
+    assert any("sequence goes by the destination" in message for message in told)
+
+
+def test_the_sequence_goes_on_by_what_the_own_key_signed_and_never_begins_anew(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    back_up(site, work)
+    (site.config.state / "verified.json").unlink()
+    (public,) = site.config.trusted_keys.iterdir()
+    kept = public.read_bytes()
+    public.unlink()  # a machine that was built anew: only the private key was kept
+    warned: list[Event] = []
+    run = back_up(Site.open(site.config.path), replace(work, emit=warned.append))
+    assert run.manifest.sequence == 3
+    assert any("not trusted here" in e.message for e in warned if isinstance(e, Warned))
+
+    site.config.signing_key.unlink()  # and now that is gone too
+    shutil.rmtree(site.config.trusted_keys)
+    (site.config.state / "verified.json").unlink()
+    make_key(Site.open(site.config.path))
+    stranger = Site.open(site.config.path)
+    there = set(site.destination("disk").sets())
+    with pytest.raises(Refused, match="3 sets of nightly cannot be read") as refused:
+        back_up(stranger, work)
+    assert "--trust" in refused.value.hint
+    assert set(site.destination("disk").sets()) == there
+    public.write_bytes(kept)
+    assert back_up(Site.open(site.config.path), work).manifest.sequence == 4
+
+
+def test_a_damaged_set_among_others_is_told_and_does_not_stop_the_next(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    second = back_up(site, work)
+    next((artifact_path(site, second).parents[1]).glob("manifest*")).write_bytes(b"{}")
+    warned: list[Event] = []
+    run = back_up(site, replace(work, emit=warned.append))
+    assert run.manifest.sequence == 3
+    (told,) = [e for e in warned if isinstance(e, Warned) and "cannot be read" in e.message]
+    assert told.details == (second.ref.set_id,)
 
 
 def test_a_restore_brings_the_content_back_and_proves_it(

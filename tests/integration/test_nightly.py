@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backup_lib import BackupVerifier
+from backup_lib.model import Rung
 from backup_lib.services.nightly import verify_sets
 from backup_lib.services.run import run_backup, run_backups
 from backup_lib.services.site import Site
@@ -72,6 +74,16 @@ def test_every_verification_leaves_a_signed_proof_about_that_very_set(
         for proof in proofs
         for artifact in run.manifest.stores[0].artifacts
     )
+
+
+def test_the_depth_of_a_configuration_may_be_every_rung(make_site: MakeSite, work: Work) -> None:
+    site = make_site(store_options='assertions = ["select count(*) = 1000 from orders"]')
+    run_backup(site, "nightly", work)
+    verifier = BackupVerifier(scratch=work.scratch)
+    assert verifier.verify_all(site.config, depth="assertions") == {"nightly/orders": True}
+    assert verifier.results[0].stores[0].rungs[-1].rung is Rung.ASSERTIONS
+    with pytest.raises(UsageError, match="no rung"):
+        verifier.verify_all({"path": site.config.path}, depth="assertions")
 
 
 def test_a_store_that_the_set_lacks_is_in_the_proof_as_a_failure(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
 
 from backup_lib.model import Target
 from backup_lib.stores.postgres.foreign import restore_archive_file, restore_plain_sql
+from backup_lib.stores.postgres.programs import newest_first
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad
 from tests.harness.postgres import MakeServer, PostgresServer
@@ -155,3 +157,57 @@ def test_a_cut_archive_is_judged_bad(
         path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(JudgedBad):
             restore_archive_file(path, target(sandbox), work)
+
+
+COMPRESSION = 11
+VERSION = 6
+"""Where an uncompressed custom-format archive says what packs its data, and its minor version."""
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"),
+    [(COMPRESSION, 3, "zstd"), (COMPRESSION, 2, "lz4"), (VERSION, 99, r"unsupported version")],
+)
+def test_an_archive_that_no_tool_here_is_made_for_is_not_blamed(
+    server: PostgresServer,
+    sandbox: PostgresServer,
+    work: Work,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    value: int,
+    said: str,
+) -> None:
+    path = tmp_path / "backup"
+    archive = bytearray(pg_dump(server, "--format=custom", "--compress=0"))
+    assert archive[COMPRESSION] == 0
+    archive[at] = value
+    path.write_bytes(archive)
+    monkeypatch.setattr("backup_lib.stores.postgres.programs._INSTALLED", ())  # the wheel's alone
+    with pytest.raises(Inconclusive, match=said) as caught:
+        restore_archive_file(path, target(sandbox), work)
+    assert "client tools" in caught.value.hint
+
+
+def test_the_next_tool_is_asked_where_the_newest_is_not_made_for_an_archive(
+    server: PostgresServer,
+    sandbox: PostgresServer,
+    work: Work,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "backup"
+    pg_dump(server, "--format=custom", f"--file={path}")
+    poor = tmp_path / "poor" / "pg_restore"
+    poor.parent.mkdir()
+    poor.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --version ]; then echo "pg_restore (PostgreSQL) 18.99"; exit 0; fi\n'
+        "echo 'pg_restore: warning: archive is compressed, but this installation does not support "
+        "compression (this build does not support compression with zstd)' >&2\n"
+    )
+    poor.chmod(0o755)
+    monkeypatch.setenv("PATH", str(poor.parent), prepend=os.pathsep)
+    assert newest_first("pg_restore")[0].folder == poor.parent
+    restore_archive_file(path, target(sandbox), work)
+    assert count(sandbox) == 5000

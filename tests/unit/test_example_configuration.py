@@ -3,8 +3,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from backup_lib.config import load
 from hardening.config import load as load_hardening
+from restoreproof.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "restoreproof.example.toml"
 
@@ -27,7 +30,25 @@ def test_every_option_that_is_commented_out_is_valid_too(tmp_path: Path) -> None
     copy.write_text("\n".join(options))
     config = load(copy)
     assert config.set("nightly").min_size == 1 << 20
-    assert config.set("nightly").keep is not None
+    assert config.set("nightly").size_drop == 0.5
     hardening = load_hardening(copy)
     assert hardening.settings.grace.days == 14
     assert hardening.stricter["bandit"] == {"medium"}
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ('encrypt_to = ["age1…"]', "encryption"),
+        ("keep = { last = 7 }", "pruning"),
+        ("keep = {}", "pruning"),
+        ('rto = "30m"', "time of a restore"),
+    ],
+)
+def test_an_option_that_nothing_honours_yet_is_refused(
+    tmp_path: Path, option: str, said: str
+) -> None:
+    copy = tmp_path / "restoreproof.toml"
+    copy.write_text(EXAMPLE.read_text().replace("[set.nightly]", f"[set.nightly]\n{option}", 1))
+    with pytest.raises(ConfigError, match=said):
+        load(copy)

@@ -35,6 +35,13 @@ def test_a_stale_backup_says_both_ages() -> None:
     assert result.hint
 
 
+def test_of_a_named_backup_the_age_is_told_and_only_a_future_one_is_doubted() -> None:
+    old = judge_freshness(NOW - timedelta(days=300), NOW, None)
+    assert old.verdict is Verdict.PASSED
+    assert old.reason == "300.0 days old; no limit for a backup that was named"
+    assert judge_freshness(NOW + DAY, NOW, None).verdict is Verdict.INCONCLUSIVE
+
+
 @given(st.integers(min_value=-10, max_value=0), st.lists(st.integers(0, 10**12), max_size=9))
 def test_an_empty_backup_never_passes(size: int, history: list[int]) -> None:
     assert judge_size(size, history, min_size=0).verdict is Verdict.FAILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
@@ -19,6 +19,14 @@ from backup_lib.services.memory import Memory
 from backup_lib.services.rehearsal import Rehearser
 from backup_lib.work import Work
 from restoreproof.clock import MovableClock
+from restoreproof.errors import (
+    Inconclusive,
+    NoSpace,
+    Refused,
+    RestoreproofError,
+    Unreachable,
+    UsageError,
+)
 from restoreproof.signing import SigningKey
 from restoreproof.verdict import Verdict
 from tests.harness.destinations import RIGS, DestinationRig
@@ -79,7 +87,13 @@ def no_rehearsal() -> Rehearser:
 
 
 def climb(
-    stored: StoredSet, interfere: Callable[[], None], folder: Path
+    stored: StoredSet,
+    interfere: Callable[[], None],
+    folder: Path,
+    *,
+    depth: Rung = Rung.INTEGRITY,
+    rehearser: Callable[[], Rehearser] = no_rehearsal,
+    now: datetime = NOON,
 ) -> dict[Rung, tuple[Verdict, str]]:
     chosen = PublishedSet(
         stored.ref, stored.signed.manifest, stored.signed.digest, stored.signed.key_id
@@ -90,11 +104,11 @@ def climb(
         record=stored.record,
         history=(),
         expectations=Expectations(max_age=timedelta(days=1)),
-        depth=Rung.INTEGRITY,
+        depth=depth,
         again=False,
         memory=Memory(folder / "verified.json"),
-        rehearser=no_rehearsal,
-        work=Work(clock=MovableClock(NOON)),
+        rehearser=rehearser,
+        work=Work(clock=MovableClock(now)),
     ).verify()
     return {rung.rung: (rung.verdict, rung.reason) for rung in result.rungs}
 
@@ -121,3 +135,30 @@ def test_a_whole_set_that_is_pruned_meanwhile_is_not_blamed(
     rungs = climb(stored, lambda: stored.destination.delete(stored.ref), tmp_path)
     assert rungs[Rung.SIZE][0] is Verdict.INCONCLUSIVE
     assert rungs[Rung.INTEGRITY][0] is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("fault", [Unreachable, Inconclusive, NoSpace, Refused, UsageError])
+def test_a_sandbox_that_cannot_be_made_hides_nothing_of_what_is_judged(
+    fault: type[RestoreproofError], stored: StoredSet, tmp_path: Path
+) -> None:
+    def broken() -> Rehearser:
+        raise fault("no such sandbox", hint="mend it")
+
+    rungs = climb(
+        stored,
+        lambda: None,
+        tmp_path,
+        depth=Rung.ASSERTIONS,
+        rehearser=broken,
+        now=NOON + timedelta(days=3),
+    )
+    assert {rung: verdict for rung, (verdict, _) in rungs.items()} == {
+        Rung.EXISTS: Verdict.PASSED,
+        Rung.FRESH: Verdict.FAILED,
+        Rung.SIZE: Verdict.PASSED,
+        Rung.INTEGRITY: Verdict.PASSED,
+        Rung.RESTORE: Verdict.INCONCLUSIVE,
+        Rung.CONTENT: Verdict.INCONCLUSIVE,
+    }
+    assert rungs[Rung.RESTORE][1] == "no such sandbox"
+    assert rungs[Rung.CONTENT][1] == "not reached: restore inconclusive"

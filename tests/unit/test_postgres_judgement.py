@@ -19,6 +19,8 @@ TARGET = Target("postgres", {"dbname": "copy"}, disposable=True)
         ('invalid value for parameter "TimeZone": "US/Eastern"', Inconclusive),
         ('invalid value for parameter "default_toast_compression": "lz4"', Inconclusive),
         ('unrecognized configuration parameter "old_snapshot_threshold"', Inconclusive),
+        ("unsupported version (1.17) in file header", Inconclusive),
+        ("cannot restore (this build does not support compression with zstd)", Inconclusive),
         ("pg_cron can only be loaded via shared_preload_libraries", Inconclusive),
         ('extension "timescaledb" must be preloaded', Inconclusive),
         ("can only create extension in database postgres", Inconclusive),

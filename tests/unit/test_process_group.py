@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import signal
 import sys
 import threading
@@ -18,7 +16,6 @@ from restoreproof.process import (
     Cancellation,
     ChildFailed,
     ChildStalled,
-    ProgramMissing,
     clean_env,
     procfs,
     run,
@@ -223,19 +220,3 @@ def test_time_that_our_own_side_takes_is_not_the_childs() -> None:
 
     finished = run(["cat"], env=ENV, stdin=pieces(), stdout=slow_consumer, stall_timeout=0.3)
     assert finished.bytes_out == 2
-
-
-def test_only_root_runs_a_child_as_somebody_else() -> None:
-    taken = bytearray()
-    argv = ["sh", "-c", "id -u; id -G"]
-    nobody = pwd.getpwnam("nobody")
-    if os.geteuid() == 0:
-        run(argv, env=ENV, user="nobody", stdout=taken.extend, cwd=Path("/"))
-        assert taken.decode().split() == [str(nobody.pw_uid), str(nobody.pw_gid)]
-    else:
-        with pytest.raises(ProgramMissing, match="not allowed to run as user nobody"):
-            run(argv, env=ENV, user="nobody", cwd=Path("/"))
-
-
-def test_our_own_user_needs_no_root() -> None:
-    run(["true"], env=ENV, user=pwd.getpwuid(os.geteuid()).pw_name)

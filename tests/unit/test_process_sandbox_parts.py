@@ -23,6 +23,7 @@ from backup_lib.sandboxes.process.removal import remove_tree
 from backup_lib.sandboxes.process.users import SLOTS, UserLock
 from backup_lib.stores.postgres import features, installation
 from backup_lib.stores.postgres.server import PostgresRecipe
+from backup_lib.stores.valkey.server import ValkeyRecipe
 from restoreproof.errors import Inconclusive, NoSpace, UsageError
 
 ROOT = os.geteuid() == 0
@@ -278,6 +279,16 @@ def test_a_folder_without_a_server_is_inconclusive(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     with pytest.raises(Inconclusive, match="not a PostgreSQL server"):
         choose(PostgresRecipe(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "script", ["#!/bin/sh\necho boom >&2\nexit 1\n", "#!/no/such/shell\n", "#!/bin/sh\necho yes\n"]
+)
+def test_a_valkey_server_that_does_not_run_is_inconclusive(tmp_path: Path, script: str) -> None:
+    (tmp_path / "valkey-server").write_text(script)
+    (tmp_path / "valkey-server").chmod(0o755)
+    with pytest.raises(Inconclusive, match="valkey-server"):
+        choose(ValkeyRecipe(), tmp_path)
 
 
 def test_the_first_programs_that_suffice_are_taken() -> None:

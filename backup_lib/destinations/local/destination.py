@@ -73,14 +73,14 @@ class LocalDestination:
         from backup_lib.destinations.local.settings import LocalSettings
 
         local = cast("LocalSettings", settings)
-        path = base / local.path.expanduser()
+        path = base / local.path
         if path.exists() and not path.is_dir():
             raise ConfigError(
                 f"the path of destination {name!r} is not a folder: {path}",
                 hint="give an existing folder",
                 key=f"destination.{name}.path",
             )
-        return cls(path, reserve=int(local.reserve))
+        return cls(path, reserve=local.reserve)
 
     def probe(self) -> str:
         tree.require_folder(self._root)

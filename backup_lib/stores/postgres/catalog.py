@@ -13,7 +13,6 @@ from backup_lib.stores.postgres import features
 from backup_lib.stores.postgres.connection import value
 
 PRODUCT = "PostgreSQL"
-BUILTIN_PROVIDER_SINCE = 17
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 
@@ -49,7 +48,7 @@ def offers(connection: psycopg.Connection) -> ServerFacts:
     found[features.locale_provider("libc")] = features.YES
     if value(connection, "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')"):
         found[features.locale_provider("icu")] = features.YES
-    if major(connection) >= BUILTIN_PROVIDER_SINCE:
+    if major(connection) >= features.BUILTIN_PROVIDER_SINCE:
         found[features.locale_provider("builtin")] = features.YES
     for method in _toast_compressions(connection):
         found[features.toast_compression(method)] = features.YES

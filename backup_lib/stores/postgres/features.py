@@ -27,6 +27,8 @@ NO = "no"
 
 OLDEST_MAJOR = 14
 NEWEST_MAJOR = 18
+BUILTIN_PROVIDER_SINCE = 17
+"""The first major version with the locale provider ``builtin``."""
 
 
 def extension(name: str) -> str:

@@ -11,7 +11,7 @@ from backup_lib.model import Need, ServerFacts, StoreBackup, StoreRecord, Target
 from backup_lib.stores.base import ForeignFile, Restored
 from backup_lib.stores.postgres import archive, archive_head, catalog, databases, features
 from backup_lib.stores.postgres.plain import FOREIGN_ALLOWED, HEAD_SIZE, look_at, run_script
-from backup_lib.stores.postgres.programs import Programs, client_tools
+from backup_lib.stores.postgres.programs import Programs, newest_first
 from backup_lib.stores.postgres.restore import (
     RestoreJob,
     printed_by_pg_restore,
@@ -19,13 +19,12 @@ from backup_lib.stores.postgres.restore import (
     with_database,
 )
 from backup_lib.work import Work
-from restoreproof.errors import UsageError
+from restoreproof.errors import Inconclusive
 from restoreproof.events import step
 
 DATABASE = "restored"
 
 _MOST_JOBS = 8
-_ENCODING = re.compile(rb"^SET client_encoding = '([A-Za-z0-9_]+)';", re.MULTILINE)
 _DUMPED_FROM = re.compile(rb"^-- Dumped from database version (\d[\w.]*)", re.MULTILINE)
 _NO_OWNERS = "owners and grants were not restored: the file brings no roles"
 
@@ -84,7 +83,7 @@ def restore_plain_sql(stream: BinaryIO, target: Target, work: Work) -> Restored:
         UsageError: there is no psql.
     """
     first = stream.read(HEAD_SIZE)
-    programs = _newest("psql")
+    programs = newest_first("psql")[0]  # who wrote the dump is not known yet
     place = _new_database(target, look_at(first).encoding)
     with step(work.emit, "restore", "running the SQL dump"):
         tolerated = run_script(place, programs, stream, work, first=first, allowed=FOREIGN_ALLOWED)
@@ -96,14 +95,13 @@ def restore_archive_file(path: Path, target: Target, work: Work) -> Restored:
 
     Raises:
         JudgedBad: it cannot be restored.
-        Inconclusive: the server lacks what it needs.
+        Inconclusive: the server lacks what it needs; or no pg_restore here is new enough for it, or
+            built with its compression.
         Unreachable, NoSpace: the server is the trouble.
         UsageError: there is no pg_restore.
     """
-    programs = _newest("pg_restore")
-    header = printed_by_pg_restore(programs, ["--schema-only", "--file=-"], path, work)
-    found = _ENCODING.search(header)
-    place = _new_database(target, found[1].decode() if found else "")
+    programs, header = _readable(path, work)
+    place = _new_database(target, look_at(header).encoding)
     with databases.administration(target, DATABASE) as admin:
         server_major = catalog.major(admin)
     job = RestoreJob(
@@ -120,14 +118,17 @@ def restore_archive_file(path: Path, target: Target, work: Work) -> Restored:
     return Restored(place, restore_file(job, path, work), (_NO_OWNERS,))
 
 
-def _newest(name: str) -> Programs:
-    """The newest tool of this machine: who wrote the dump is not known yet."""
-    for major in range(features.NEWEST_MAJOR, features.OLDEST_MAJOR, -1):
+def _readable(path: Path, work: Work) -> tuple[Programs, bytes]:
+    """The newest pg_restore that is built for the archive, and what it prints at its beginning."""
+    hindered: Inconclusive | None = None
+    for programs in newest_first("pg_restore"):
         try:
-            return client_tools(major, encrypted=False, names=(name,))
-        except UsageError:
-            continue
-    return client_tools(features.OLDEST_MAJOR, encrypted=False, names=(name,))
+            arguments = ["--schema-only", "--file=-"]
+            return programs, printed_by_pg_restore(programs, arguments, path, work)
+        except Inconclusive as lacking:
+            hindered = hindered or lacking
+    assert hindered is not None
+    raise hindered
 
 
 def _new_database(target: Target, encoding: str) -> Target:

@@ -13,7 +13,6 @@ from backup_lib.stores.postgres import features
 from restoreproof.errors import Inconclusive, RestoreproofError
 from restoreproof.process import clean_env, output
 
-BUILTIN_PROVIDER_SINCE = 17
 _DICTIONARIES = Path("/var/cache/postgresql/dicts")  # Debian links to it from its share folder
 _DEFAULT_VERSION = re.compile(r"^\s*default_version\s*=\s*'?([^'#\s]+)", re.MULTILINE)
 
@@ -43,7 +42,7 @@ def facts(programs: Path) -> ServerFacts:
     if b"liblz4" in linked:
         offered[features.toast_compression("lz4")] = features.YES
     offered[features.TLS] = features.YES if b"libssl" in linked else features.NO
-    if features.major(number) >= BUILTIN_PROVIDER_SINCE:
+    if features.major(number) >= features.BUILTIN_PROVIDER_SINCE:
         offered[features.locale_provider("builtin")] = features.YES
     offered |= {features.locale(name): features.YES for name in _locales()}
     offered |= {

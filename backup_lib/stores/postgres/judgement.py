@@ -13,6 +13,7 @@ from backup_lib.stores.postgres.allowlist import (
 )
 from backup_lib.stores.postgres.connection import connect, place_of
 from backup_lib.stores.postgres.diagnosis import CONNECTION_LOST, NO_SPACE
+from backup_lib.stores.postgres.programs import TOOL_LACKS
 from restoreproof.errors import (
     Inconclusive,
     JudgedBad,
@@ -123,6 +124,8 @@ def verdict(
             f"the server broke off while it restored into {where}: {error.message}",
             hint="this says nothing about the backup; see the server's log, and run it again",
         )
+    if _has(error.message, TOOL_LACKS):
+        return tool_lacks("pg_restore", error.message)
     if _has(error.message, _SERVER_LACKS):
         return Inconclusive(
             f"{where} cannot take this backup: {error}",
@@ -141,6 +144,14 @@ def verdict(
     return JudgedBad(
         f"the backup cannot be restored: {error}",
         hint="use an older backup set, and find out what damaged this one",
+    )
+
+
+def tool_lacks(tool: str, said: str) -> Inconclusive:
+    """The error for a pg_restore that is not made for an archive, which may be good."""
+    return Inconclusive(
+        f"{tool} cannot read this archive: {said}",
+        hint="install the client tools of the newest PostgreSQL, built with all compressions",
     )
 
 

@@ -16,6 +16,8 @@ from restoreproof.errors import ConfigError, RestoreproofError, UsageError
 from restoreproof.process import ChildFailed, ChildStalled, clean_env, run
 
 CLIENT_TOOLS = ("pg_dump", "pg_dumpall", "pg_restore")
+TOOL_LACKS = ("unsupported version", "does not support compression")
+"""Signs that this pg_restore is too old for an archive, or built without its compression."""
 _INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/libpq/bin")
 _SHORT = 20.0
 _NO_TLS = "SSL support is not compiled in"
@@ -80,6 +82,23 @@ def client_tools(
         if not encrypted or can_encrypt(programs.folder):
             return programs
     raise _none_fits(server_major, folder, names, found, fitting)
+
+
+def newest_first(name: str) -> tuple[Programs, ...]:
+    """All tools of that name on this machine; those newer than any known server come last.
+
+    Raises:
+        UsageError: there is none; the hint names the package.
+    """
+
+    def order(programs: Programs) -> int:
+        unknown = programs.major > features.NEWEST_MAJOR
+        return programs.major if unknown else -programs.major
+
+    found = sorted(_candidates(None, (name,)), key=order)
+    if not found:
+        raise _none_fits(features.OLDEST_MAJOR, None, (name,), [], [])
+    return tuple(found)
 
 
 def _none_fits(

@@ -18,8 +18,8 @@ from backup_lib.model import Target
 from backup_lib.stores.postgres import archive
 from backup_lib.stores.postgres.access import access
 from backup_lib.stores.postgres.connection import APPLICATION, connect
-from backup_lib.stores.postgres.judgement import judge_archive
-from backup_lib.stores.postgres.programs import Programs
+from backup_lib.stores.postgres.judgement import judge_archive, tool_lacks
+from backup_lib.stores.postgres.programs import TOOL_LACKS, Programs
 from backup_lib.work import Work
 from restoreproof.errors import JudgedBad, NoSpace, RestoreproofError
 from restoreproof.events import Step, step
@@ -173,6 +173,7 @@ def printed_by_pg_restore(
 
     Raises:
         JudgedBad: it is not a readable archive.
+        Inconclusive: this pg_restore is too old for it, or built without its compression.
     """
     printed = bytearray()
 
@@ -192,6 +193,9 @@ def printed_by_pg_restore(
     else:
         with open_archive() as stream:
             finished = ask(["--format=custom"], _pieces(stream))
+    if any(sign in finished.stderr for sign in TOOL_LACKS):  # also a mere warning: without its data
+        said = last_meaningful_line(finished.stderr, "pg_restore")
+        raise tool_lacks(f"pg_restore {programs.version}", said)
     if finished.returncode:
         raise JudgedBad(
             "the archive's table of contents cannot be read: "

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from backup_lib.model import ServerFacts, Target
 from restoreproof.errors import Inconclusive
-from restoreproof.process import clean_env, output
+from restoreproof.process import ChildFailed, ChildStalled, ProgramMissing, clean_env, output
 
 PROGRAM = "valkey-server"
 SOCKET = "valkey.sock"
@@ -56,7 +56,10 @@ class ValkeyRecipe:
         return facts.product == "Valkey" and self.will_do(facts)
 
     def facts(self, programs: Path) -> ServerFacts:
-        said = output([str(programs / PROGRAM), "--version"], env=clean_env(), timeout=20)
+        try:
+            said = output([str(programs / PROGRAM), "--version"], env=clean_env(), timeout=20)
+        except (ChildFailed, ChildStalled, ProgramMissing) as error:
+            raise Inconclusive(error.message, hint=error.hint) from error
         found = re.search(r"\bv=(\d+\.\d+\.\d+)", said)
         if not found:
             raise Inconclusive(

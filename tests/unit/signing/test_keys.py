@@ -105,7 +105,7 @@ def test_a_missing_key_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="there is no signing key") as caught:
         SigningKey.load(tmp_path / "missing")
-    assert "inv backup.keys --new" in caught.value.hint
+    assert "inv backup.keys --make" in caught.value.hint
     with pytest.raises(UsageError, match="is not a file"):
         SigningKey.load(tmp_path / "pipe")
     with pytest.raises(UsageError):

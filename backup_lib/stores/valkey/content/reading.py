@@ -25,7 +25,6 @@ def take(
     work: Work,
     *,
     not_covered: tuple[NotCovered, ...] = (),
-    more: tuple[Item, ...] = (),
 ) -> Fingerprint:
     """Read everything in a server that nobody writes to.
 
@@ -34,7 +33,6 @@ def take(
         moment: of the backup, which the buckets of expiry depend on.
         work: cancellation and listeners.
         not_covered: what the caller knows to be left out.
-        more: items that the caller has from elsewhere.
 
     Raises:
         Unreachable: it is away, or changes while it is read.
@@ -72,7 +70,7 @@ def take(
                         hint="nothing may write to the copy while it is compared",
                     )
                 done += seen
-    items = (*tally.items(), *_functions(target), *more)
+    items = (*tally.items(), *_functions(target))
     return Fingerprint(
         method=METHOD,
         consistency="snapshot",
