@@ -110,6 +110,19 @@ def properties_in(script: bytes) -> bytes:
     return b"".join(found)
 
 
+def statements(script: bytes) -> Iterator[bytes]:
+    """The SQL statements of a script, each with its semicolon, without comments between them."""
+    found: list[bytes] = []
+    for token in _TOKEN.finditer(script):
+        text = token[0]
+        if not found and (text.isspace() or text.startswith((b"--", b"\\"))):
+            continue
+        found.append(text)
+        if text == b";":
+            yield b"".join(found)
+            found.clear()
+
+
 def list_file(entries: Iterable[Entry]) -> str:
     """What ``pg_restore --use-list`` reads."""
     return "".join(f"{entry.dump_id};\n" for entry in entries)

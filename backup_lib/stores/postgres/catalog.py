@@ -13,6 +13,8 @@ from backup_lib.stores.postgres import features
 from backup_lib.stores.postgres.connection import value
 
 PRODUCT = "PostgreSQL"
+MONETARY = "C"
+"""The locale that amounts of ``money`` are dumped in, and read under when they are restored."""
 BUILTIN_PROVIDER_SINCE = 17
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
@@ -97,6 +99,8 @@ class Database:
         roles: that own or were granted something in it, or have settings for it.
         tablespaces: other than the default that something of it lies in.
         public: whether it has a schema of that name, as every new database has.
+        money: whether it holds amounts of the type ``money``, and they are dumped as
+            :data:`MONETARY` writes them.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Database:
     roles: tuple[str, ...]
     tablespaces: tuple[str, ...]
     public: bool = True
+    money: bool = False
 
     def as_details(self) -> dict[str, JsonValue]:
         """For the manifest."""
@@ -127,6 +132,7 @@ class Database:
             "roles": list(self.roles),
             "tablespaces": list(self.tablespaces),
             "public": self.public,
+            "money": self.money,
         }
 
     @classmethod
@@ -155,6 +161,7 @@ class Database:
             roles=names("roles"),
             tablespaces=names("tablespaces"),
             public=details.get("public") is not False,
+            money=details.get("money") is True,
         )
 
 
@@ -182,8 +189,26 @@ def database(connection: psycopg.Connection) -> Database:
         roles=tuple(name for (name,) in connection.execute(_ROLES_IN_USE)),
         tablespaces=tuple(name for (name,) in connection.execute(_TABLESPACES_IN_USE)),
         public=bool(value(connection, "SELECT to_regnamespace('public') IS NOT NULL")),
+        money=bool(value(connection, _MONEY)),
     )
 
+
+def monetary_locale(connection: psycopg.Connection) -> str:
+    """How this session writes and reads amounts of ``money``."""
+    return str(value(connection, "SHOW lc_monetary"))
+
+
+_MONEY = """
+WITH RECURSIVE money (type) AS (
+    SELECT 'money'::regtype::oid
+  UNION
+    SELECT t.oid FROM money m, pg_type t LEFT JOIN pg_range r ON r.rngtypid = t.oid
+    WHERE m.type IN (t.typelem, t.typbasetype, r.rngsubtype)
+)
+SELECT EXISTS (
+    SELECT FROM pg_attribute a JOIN money m ON m.type = a.atttypid
+    WHERE a.attrelid >= 16384 AND NOT a.attisdropped)
+"""
 
 _ROLES_IN_USE = """
 SELECT rolname FROM pg_roles r
