@@ -353,6 +353,24 @@ def test_what_the_snapshot_does_not_see_is_not_stored_without_a_fingerprint_eith
     assert kept.kept == {}
 
 
+def test_more_objects_than_a_manifest_holds_are_refused_before_anything_is_dumped(
+    postgres: PostgresServer, work: Work, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(postgres)
+    begun = tools / "begun"
+    replace_tool(tools, "pg_dump", f'touch {begun}; exec "$REAL" "$@"')
+    monkeypatch.setattr("restoreproof.signing.dsse.MAX_ENVELOPE", 300)
+    kept = MemorySet()
+    source = source_of(postgres, "orders", programs=str(tools))
+    with pytest.raises(Refused, match=r"orders on .* has \d+ objects to fingerprint") as caught:
+        source.backup(kept.sink(), work)
+    assert "fingerprint = false" in caught.value.hint
+    assert not begun.exists()
+    assert kept.kept == {}
+    source.backup(kept.sink(), work, fingerprint=False)
+    assert kept.kept
+
+
 def test_databases_without_a_store_are_named(postgres: PostgresServer) -> None:
     filled(postgres)
     postgres.create_database("forgotten")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from backup_lib.limits import refuse_too_many
 from backup_lib.model import Fingerprint, NotCovered, ServerFacts, StoreBackup, Target
 from backup_lib.stores.base import ArtifactSink, Source
 from backup_lib.stores.postgres import catalog, features
@@ -190,6 +191,7 @@ class PostgresSource:
             try:
                 if fingerprint:
                     before = beside(cancel, after=False)
+                    refuse_too_many(before.schema.items, place_of(run.target))
                 with held(
                     connection,
                     snapshot=run.snapshot.name,
