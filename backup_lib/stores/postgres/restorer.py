@@ -102,6 +102,7 @@ class PostgresRestorer:
                 "single tables cannot replace a whole database",
                 hint="leave --overwrite out, and restore them under another name (--database NAME)",
             )
+        target = databases.without_event_triggers(target, self.place(target, options))
         if target.disposable:
             return _into_sandbox(_plan(source, target, options, work))
         _refuse_older_server(source.record, target, options)
@@ -223,6 +224,11 @@ def _into_server(plan: _Plan) -> Restored:
                 forget_settings(admin, name)
         if keep_owners:
             notes += _keep_properties(plan, properties, place, admin)
+        notes += [
+            f"the event trigger {trigger} fires for our own sessions too: what it writes when "
+            "somebody logs in is in the restored database, and not in the backup"
+            for trigger in databases.login_triggers(admin, target, name)
+        ]
     return Restored(with_database(target, name), tolerated, tuple(notes))
 
 
