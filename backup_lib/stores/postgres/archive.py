@@ -123,6 +123,11 @@ def statements(script: bytes) -> Iterator[bytes]:
             found.clear()
 
 
+def without_refresh(entries: Iterable[Entry]) -> list[Entry]:
+    """All but what computes materialized views."""
+    return [entry for entry in entries if not entry.is_a(("MATERIALIZED VIEW DATA",))]
+
+
 def list_file(entries: Iterable[Entry]) -> str:
     """What ``pg_restore --use-list`` reads."""
     return "".join(f"{entry.dump_id};\n" for entry in entries)

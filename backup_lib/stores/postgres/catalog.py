@@ -101,6 +101,8 @@ class Database:
         public: whether it has a schema of that name, as every new database has.
         money: whether it holds amounts of the type ``money``, and they are dumped as
             :data:`MONETARY` writes them.
+        refreshed: its materialized views that are not empty, as SQL spells them, where the query of
+            one of them calls a function that may write; else none.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Database:
     tablespaces: tuple[str, ...]
     public: bool = True
     money: bool = False
+    refreshed: tuple[str, ...] = ()
 
     def as_details(self) -> dict[str, JsonValue]:
         """For the manifest."""
@@ -133,6 +136,7 @@ class Database:
             "tablespaces": list(self.tablespaces),
             "public": self.public,
             "money": self.money,
+            "refreshed": list(self.refreshed),
         }
 
     @classmethod
@@ -162,6 +166,7 @@ class Database:
             tablespaces=names("tablespaces"),
             public=details.get("public") is not False,
             money=details.get("money") is True,
+            refreshed=names("refreshed"),
         )
 
 
@@ -190,6 +195,7 @@ def database(connection: psycopg.Connection) -> Database:
         tablespaces=tuple(name for (name,) in connection.execute(_TABLESPACES_IN_USE)),
         public=bool(value(connection, "SELECT to_regnamespace('public') IS NOT NULL")),
         money=bool(value(connection, _MONEY)),
+        refreshed=tuple(name for (name,) in connection.execute(_REFRESHED)),
     )
 
 
@@ -208,6 +214,26 @@ WITH RECURSIVE money (type) AS (
 SELECT EXISTS (
     SELECT FROM pg_attribute a JOIN money m ON m.type = a.atttypid
     WHERE a.attrelid >= 16384 AND NOT a.attisdropped)
+"""
+
+# through views to the functions of users that are volatile: others may not write
+_REFRESHED = """
+WITH RECURSIVE used (relation) AS (
+    SELECT oid FROM pg_class WHERE relkind = 'm' AND relispopulated
+  UNION
+    SELECT d.refobjid FROM used u JOIN pg_rewrite r ON r.ev_class = u.relation
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_class'::regclass JOIN pg_class c ON c.oid = d.refobjid
+    WHERE c.relkind IN ('v', 'm')
+)
+SELECT format('%I.%I', n.nspname, c.relname)::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND c.relispopulated AND EXISTS (
+    SELECT FROM used u JOIN pg_rewrite r ON r.ev_class = u.relation
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid
+    WHERE p.provolatile = 'v' AND p.oid >= 16384)
+ORDER BY 1
 """
 
 _ROLES_IN_USE = """

@@ -25,6 +25,7 @@ from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs, client_tools
 from backup_lib.stores.postgres.properties import Properties, forget_settings, make_settings
+from backup_lib.stores.postgres.refreshing import left_empty, refresh, without_emptiness
 from backup_lib.stores.postgres.restore import (
     RestoreJob,
     database_properties,
@@ -74,6 +75,11 @@ class _Plan:
         """Whether settings, grants and comment of the database stay: they belong to its name."""
         return not self.options.only and self.name == self.database.name
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether materialized views are computed by us, since a query of theirs may write."""
+        return self.target.disposable and bool(self.database.refreshed)
+
     def settings(self, properties: Properties) -> dict[str, str]:
         """Of the sessions that load the dump."""
         money = {"lc_monetary": MONETARY} if self.database.money else {}
@@ -118,7 +124,7 @@ class PostgresRestorer:
                 f"the backup's fingerprint is of the method {taken.method}, unknown here",
                 hint="verify it with a version of this software that knows it",
             )
-        return compared(
+        found = compared(
             lambda: connect(target),
             taken,
             Circumstances(
@@ -127,6 +133,10 @@ class PostgresRestorer:
             jobs=jobs,
             work=work,
         )
+        refreshed = catalog.Database.from_details(record.backup.details).refreshed
+        if not refreshed:
+            return found
+        return without_emptiness(found, left_empty(target, refreshed))
 
     def check_assertions(
         self, target: Target, assertions: Sequence[str], work: Work
@@ -180,6 +190,8 @@ def _into_sandbox(plan: _Plan) -> Restored:
             settings=plan.settings(properties),
         )
         tolerated = _restore(plan, job)
+        if plan.refreshes:
+            refresh(with_database(target, name), plan.database.refreshed)
         notes += _keep_properties(plan, properties, place, admin)
     return Restored(with_database(target, name), tolerated, tuple(notes))
 
@@ -224,6 +236,11 @@ def _into_server(plan: _Plan) -> Restored:
                 forget_settings(admin, name)
         if keep_owners:
             notes += _keep_properties(plan, properties, place, admin)
+        if plan.database.refreshed and not options.only:
+            notes.append(
+                "materialized views were computed anew, and a function that one of their queries "
+                "calls may write: what it wrote is in the restored database, and not in the backup"
+            )
         notes += [
             f"the event trigger {trigger} fires for our own sessions too: what it writes when "
             "somebody logs in is in the restored database, and not in the backup"
@@ -281,7 +298,8 @@ def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str
         and artifact.plain_size >= _WORTH_PARALLEL
         and fits(work.scratch, artifact.plain_size)
     )
-    if artifact.media_type != DIRECTORY_TYPE and not (staged or parallel or plan.options.only):
+    chosen = plan.options.only or plan.refreshes
+    if artifact.media_type != DIRECTORY_TYPE and not (staged or parallel or chosen):
         with plan.source.open(DATABASE_ROLE) as stream:
             return restore_stream(replace(job, jobs=1), stream, work, total=artifact.plain_size)
     with _file(plan) as path:
@@ -291,6 +309,9 @@ def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str
             entries = archive.parts(
                 archive.contents(listing), plan.options.only, plan.database.roles
             )
+        elif plan.refreshes:
+            listing = table_of_contents(plan.programs, path, work)
+            entries = archive.without_refresh(archive.contents(listing))
         return restore_file(job, path, work, entries=entries)
 
 
