@@ -371,6 +371,25 @@ def test_more_objects_than_a_manifest_holds_are_refused_before_anything_is_dumpe
     assert kept.kept
 
 
+def test_more_tables_than_the_server_has_locks_for_are_told(
+    make_server: MakeServer, work: Work
+) -> None:
+    server = make_server(max_locks_per_transaction="10", max_connections="12")
+    server.create_database("orders")
+    with server.connect("orders") as connection:
+        connection.execute("SET client_min_messages = error")
+        for first in range(0, 3000, 50):
+            connection.execute(
+                f"DO $$ BEGIN FOR i IN {first}..{first + 49} LOOP"
+                " EXECUTE format('CREATE TABLE t%s ()', i); END LOOP; END $$".encode()
+            )
+    kept = MemorySet()
+    with pytest.raises(Unreachable, match="locks of so many tables") as caught:
+        source_of(server, "orders").backup(kept.sink(), work)
+    assert "max_locks_per_transaction" in caught.value.hint
+    assert kept.kept == {}
+
+
 def test_databases_without_a_store_are_named(postgres: PostgresServer) -> None:
     filled(postgres)
     postgres.create_database("forgotten")

@@ -216,7 +216,8 @@ SELECT EXISTS (
     WHERE a.attrelid >= 16384 AND NOT a.attisdropped)
 """
 
-# through views to the functions of users that are volatile: others may not write
+# Through views to the functions of users that are volatile: others may not write. Where the
+# encoding is not sure, names cannot be written down.
 _REFRESHED = """
 WITH RECURSIVE used (relation) AS (
     SELECT oid FROM pg_class WHERE relkind = 'm' AND relispopulated
@@ -228,7 +229,9 @@ WITH RECURSIVE used (relation) AS (
 )
 SELECT format('%I.%I', n.nspname, c.relname)::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'm' AND c.relispopulated AND EXISTS (
+WHERE c.relkind = 'm' AND c.relispopulated
+  AND getdatabaseencoding() NOT IN ('SQL_ASCII', 'MULE_INTERNAL')
+  AND EXISTS (
     SELECT FROM used u JOIN pg_rewrite r ON r.ev_class = u.relation
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
       AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid
