@@ -35,7 +35,7 @@ def fill(target: Target, keys: int) -> None:
                         pipe.set(f"string:{n}", rng.randbytes(100), ex=86_400 if n % 2 else None)
                     else:
                         pipe.hset(f"hash:{n}", mapping={"user": n, "token": rng.randbytes(16)})
-                pipe.execute()  # type: ignore[no-untyped-call]
+                pipe.execute()  # type: ignore[no-untyped-call]  # untyped in the library
 
 
 def scan(target: Target) -> float:

@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.harness.fault_site",
     "tests.harness.ordinary_user",
     "tests.harness.sandboxes",
+    "tests.harness.verifiers",
     "tests.harness.scanner_tools",
     "tests.harness.engine",
 ]

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from backup_lib.destinations.base import Destination, SetRef
 from backup_lib.format import manifest as codec
 from backup_lib.format.head import ManifestHead, decode_head
+from backup_lib.limits import too_large
 from backup_lib.model import Manifest
 from restoreproof.errors import JudgedBad
-from restoreproof.signing import SigningKey, TrustedKeys, WrongPayloadType, seal, unseal
+from restoreproof.signing import (
+    EnvelopeTooLarge,
+    SigningKey,
+    TrustedKeys,
+    WrongPayloadType,
+    seal,
+    unseal,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,12 @@ def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
 
     Raises:
         InternalError: the manifest breaks its format.
+        Refused: it is larger than any that :func:`read_manifest` would read.
     """
-    return seal(codec.encode(manifest), codec.PAYLOAD_TYPE, key)
+    try:
+        return seal(codec.encode(manifest), codec.PAYLOAD_TYPE, key)
+    except EnvelopeTooLarge as error:
+        raise too_large(error.size, f"the set {manifest.set_name} has too many objects") from None
 
 
 def read_manifest(destination: Destination, ref: SetRef, trusted: TrustedKeys) -> SignedManifest:

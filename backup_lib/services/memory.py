@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backup_lib.model import Comparison, RungResult
 from backup_lib.services.archive import PublishedSet
@@ -56,7 +56,7 @@ class Memory:
     def seen(self, place: str, set_name: str) -> Seen | None:
         """The newest set seen so far in the destination ``place``."""
         try:
-            entry = self._file.read().get("seen", {}).get(f"{place}/{set_name}")
+            entry = _seen(self._file.read(), place, set_name)
             if entry is None:
                 return None
             return Seen(int(entry["sequence"]), str(entry["digest"]), from_rfc3339(entry["at"]))
@@ -71,11 +71,10 @@ class Memory:
     def saw(self, place: str, newest: PublishedSet, at: datetime, *, replace: bool = False) -> None:
         """Remember ``newest``; an older one takes a newer one's place only with ``replace``."""
         with self._file.update() as data:
-            seen = data.setdefault("seen", {})
-            key = f"{place}/{newest.manifest.set_name}"
-            known = seen.get(key)
+            name = newest.manifest.set_name
+            known = _seen(data, place, name)
             if replace or known is None or newest.manifest.sequence >= known["sequence"]:
-                seen[key] = {
+                data.setdefault("newest", {}).setdefault(place, {})[name] = {
                     "sequence": newest.manifest.sequence,
                     "digest": newest.digest,
                     "at": rfc3339(at),
@@ -106,6 +105,16 @@ class Memory:
             for old in [k for k, entry in proven.items() if _is_old(entry, at)]:
                 del proven[old]
             proven[key] = _adapter().dump_python(Remembered(at, rungs, comparison), mode="json")
+
+
+def _seen(data: dict[str, Any], place: str, set_name: str) -> Any:  # noqa: ANN401 - as it is in the file
+    """The entry of a set, from where it is kept now or, if that has none, was kept before.
+
+    Earlier the key was a text, which ``a/b`` and ``c`` shared with ``a`` and ``b/c``; such an entry
+    counts for both until each has one of its own.
+    """
+    entry = data.get("newest", {}).get(place, {}).get(set_name)
+    return data.get("seen", {}).get(f"{place}/{set_name}") if entry is None else entry
 
 
 def _is_old(entry: object, now: datetime) -> bool:

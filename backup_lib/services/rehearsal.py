@@ -215,11 +215,19 @@ def judge_content(comparison: Comparison, min_proven: float = 0.99) -> RungResul
     if comparison.differences:
         named = "; ".join(f"{d.kind} {d.name}: {d.what}" for d in comparison.differences[:NAMED])
         more = len(comparison.differences) - NAMED
+        # what is known to be unproven about the very thing that differs may well be the cause
+        differ = {d.name for d in comparison.differences[:NAMED]}
+        known = "".join(
+            f"; {gap.kind} of {gap.name}: {gap.reason}"
+            for gap in comparison.unproven
+            if gap.name in differ
+        )
         return RungResult(
             Rung.CONTENT,
             Verdict.FAILED,
             f"the restored copy is not what was backed up: {named}"
-            + (f"; and {more} more" if more > 0 else ""),
+            + (f"; and {more} more" if more > 0 else "")
+            + known,
             "do not rely on this backup: keep an older one, make a new one, and find out what "
             "altered it",
         )

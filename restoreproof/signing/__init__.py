@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restoreproof.signing.dsse import Unsealed, WrongPayloadType, seal, unseal
+from restoreproof.signing.dsse import EnvelopeTooLarge, Unsealed, WrongPayloadType, seal, unseal
 from restoreproof.signing.keys import PublicKey, SigningKey
 from restoreproof.signing.trust import TrustedKeys
 
@@ -12,6 +12,7 @@ __all__ = [
     "TrustedKeys",
     "seal",
     "unseal",
+    "EnvelopeTooLarge",
     "Unsealed",
     "WrongPayloadType",
 ]

@@ -28,7 +28,7 @@ def load(client: valkey.Valkey) -> int:
                 key = f"session:{n:06}"
                 pipe.hset(key, mapping={"passenger": f"passenger {n}", "seat": f"{n % 40}C"})
                 pipe.expire(key, (2 + n % 46) * _HOUR)
-            pipe.execute()  # type: ignore[no-untyped-call]
+            pipe.execute()  # type: ignore[no-untyped-call]  # untyped in the library
     with client.pipeline(transaction=False) as pipe:
         pipe.set(STATUS, ON_TIME)
         for n in range(100):
@@ -37,5 +37,5 @@ def load(client: valkey.Valkey) -> int:
         pipe.zadd("delays", {f"UA{n}": n / 7 for n in range(200)})
         pipe.xadd("departures", {"flight": "UA1545", "gate": "C101"})
         pipe.xgroup_create("departures", "boards", "0")
-        pipe.execute()  # type: ignore[no-untyped-call]
+        pipe.execute()  # type: ignore[no-untyped-call]  # untyped in the library
     return SESSIONS

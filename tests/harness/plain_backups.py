@@ -46,7 +46,7 @@ class Dumped:
     def fingerprint(self) -> Fingerprint:
         """Of the source, taken at the source."""
         target = Target("postgres", self.server.params(self.database))
-        return take(lambda: connect(target), snapshot=None, jobs=1, work=Work())
+        return take(lambda: connect(target), jobs=1, work=Work())
 
     def execute(self, statement: str) -> None:
         with self.server.connect(self.database) as connection:

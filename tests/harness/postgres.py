@@ -75,8 +75,10 @@ class PostgresServer:
         initdb: tuple[str, ...] = (),
         encryption: str = "scram-sha-256",
         base: Mapping[str, str] = THROW_AWAY,
+        locales: Path | None = None,
     ) -> None:
         self.home = home
+        self._locales = locales
         self.data = home / "data"
         self.log = home / "server.log"
         self.password = password
@@ -227,7 +229,8 @@ class PostgresServer:
                 user=self._account,
                 group=self._account and _group_of(self._account),
                 extra_groups=[] if self._account else None,
-                env=clean_environment(self.programs),
+                env=clean_environment(self.programs)
+                | ({"LOCPATH": str(self._locales)} if self._locales else {}),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -272,6 +275,7 @@ class MakeServer(Protocol):
         password: str | None = None,
         initdb: tuple[str, ...] = (),
         encryption: str = "scram-sha-256",
+        locales: Path | None = None,
         **settings: str,
     ) -> PostgresServer: ...
 
@@ -311,6 +315,7 @@ def postgres_servers() -> tuple[MakeServer, Callable[[], None]]:
         password: str | None = None,
         initdb: tuple[str, ...] = (),
         encryption: str = "scram-sha-256",
+        locales: Path | None = None,
         **settings: str,
     ) -> PostgresServer:
         # a short path: the address of a Unix socket has room for 107 bytes
@@ -324,6 +329,7 @@ def postgres_servers() -> tuple[MakeServer, Callable[[], None]]:
             password=password,
             initdb=initdb,
             encryption=encryption,
+            locales=locales,
         )
         started.append(server)
         return server

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from backup_lib import BackupVerifier
-from backup_lib.model import Rung, RungResult
+from backup_lib.model import Rung
 from backup_lib.stores.postgres import archive_head
 from restoreproof.clock import MovableClock
 from restoreproof.errors import UsageError
 from restoreproof.verdict import Verdict
 from tests.harness.plain_backups import Dumped
+from tests.harness.verifiers import last
 
 SQL = (
     b"--\n-- PostgreSQL database dump\n--\n\nSET client_encoding = 'UTF8';\n"
@@ -43,11 +44,6 @@ def backup(tmp_path: Path) -> Path:
 @pytest.fixture
 def verifier() -> BackupVerifier:
     return BackupVerifier()
-
-
-def last(verifier: BackupVerifier) -> RungResult:
-    assert verifier.last is not None
-    return verifier.last
 
 
 def aged(path: Path, hours: float) -> Path:

@@ -1,100 +1,28 @@
-"""The upper rungs on plain files, alerts, and the whole way: real servers, injected faults."""
+"""Plain files restored and compared, and the whole way: real servers, injected faults."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
 from backup_lib import BackupVerifier
-from backup_lib.model import Fingerprint, Rung, RungResult, ServerFacts, SetVerification
-from backup_lib.sandboxes.base import RunningServer, Sandbox, ServerRecipe
-from backup_lib.sandboxes.process import ProcessSandbox
+from backup_lib.model import Fingerprint, Rung, SetVerification
 from backup_lib.services.run import run_backup
 from backup_lib.work import Work
-from restoreproof.errors import ConfigError, Interrupted, JudgedBad, Unreachable, UsageError
-from restoreproof.events import Event, Warned
-from restoreproof.process import Cancellation
+from restoreproof.errors import ConfigError, UsageError
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.damage import flip_one_bit
-from tests.harness.alert_channels import SECRET, channel
-from tests.harness.debian import server_programs
+from tests.harness.alert_channels import channel
 from tests.harness.plain_backups import ROWS, Dumped
-from tests.harness.recording import RecordingChannel
 from tests.harness.site import MakeSite
 from tests.harness.valkey import ValkeyServer
+from tests.harness.verifiers import last
 
 STREAM = "restoreproof:alerts"
-
-
-@pytest.fixture
-def sandbox(sandbox_folder: Path) -> Sandbox:
-    """One that must leave nothing behind."""
-    return ProcessSandbox(folder=sandbox_folder)
-
-
-@pytest.fixture
-def verifier(sandbox: Sandbox, tmp_path: Path) -> Iterator[BackupVerifier]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    yield BackupVerifier(sandbox=sandbox, channels={}, scratch=scratch)
-    assert list(scratch.iterdir()) == []
-
-
-@dataclass
-class NeverStarted:
-    """A real sandbox whose servers must not be started."""
-
-    real: Sandbox
-    kind: ClassVar[str] = "process"
-
-    def offers(self, recipe: ServerRecipe) -> ServerFacts:
-        return self.real.offers(recipe)
-
-    def isolation(self) -> Mapping[str, str]:
-        return self.real.isolation()
-
-    def start(self, recipe: ServerRecipe, work: Work) -> AbstractContextManager[RunningServer]:
-        raise AssertionError(f"{recipe.kind} was started with {work.jobs} jobs")
-
-
-@dataclass
-class Breaking:
-    """A real sandbox whose server is gone the first ``times`` times, as by a crash."""
-
-    real: Sandbox
-    times: int
-    started: int = 0
-    kind: ClassVar[str] = "process"
-
-    def offers(self, recipe: ServerRecipe) -> ServerFacts:
-        return self.real.offers(recipe)
-
-    def isolation(self) -> Mapping[str, str]:
-        return self.real.isolation()
-
-    @contextmanager
-    def start(self, recipe: ServerRecipe, work: Work) -> Iterator[RunningServer]:
-        with self.real.start(recipe, work) as server:
-            self.started += 1
-            if self.started > self.times:
-                yield server
-                return
-            away = {**server.target.params, "host": f"{server.target.params['host']}/gone"}
-            yield replace(server, target=replace(server.target, params=away))
-
-
-def last(verifier: BackupVerifier) -> RungResult:
-    assert verifier.last is not None
-    return verifier.last
 
 
 def rungs(result: SetVerification) -> dict[Rung, Verdict]:
@@ -210,115 +138,6 @@ def test_a_kind_that_cannot_be_restored_is_inconclusive_and_says_what_can_be_ask
     assert verifier.verify_all({"path": path, "depth": "integrity"}) == {"export.json": True}
 
 
-# ── what is not the backup's fault ──────────────────────────────────────────────────────────────
-
-
-def test_sandbox_does_not_start(dumped: Dumped, tmp_path: Path, sandbox_folder: Path) -> None:
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name, script in (
-        ("postgres", "echo 'postgres (PostgreSQL) 18.6'"),
-        ("initdb", "echo 'no such luck' >&2; exit 1"),
-    ):
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
-    sandbox = ProcessSandbox(programs={"postgres": programs}, folder=sandbox_folder)
-    verifier = BackupVerifier(sandbox=sandbox)
-    assert verifier.restore_test(dumped.dump(tmp_path / "orders.dump"), "postgres") is False
-    assert (last(verifier).rung, last(verifier).verdict) == (Rung.RESTORE, Verdict.INCONCLUSIVE)
-    assert "server" in last(verifier).reason
-    empty = ProcessSandbox(programs={"postgres": tmp_path}, folder=sandbox_folder)
-    verifier = BackupVerifier(sandbox=empty)
-    assert verifier.restore_test(tmp_path / "orders.dump") is False
-    assert last(verifier).verdict is Verdict.INCONCLUSIVE
-
-
-@pytest.mark.parametrize(("times", "verdict"), [(2, Verdict.PASSED), (3, Verdict.INCONCLUSIVE)])
-def test_a_server_that_breaks_off_is_tried_again_and_never_blames_the_backup(
-    dumped: Dumped, sandbox: Sandbox, tmp_path: Path, times: int, verdict: Verdict
-) -> None:
-    breaking = Breaking(sandbox, times)
-    verifier = BackupVerifier(sandbox=breaking)
-    verifier.restore_test(dumped.dump(tmp_path / "orders.dump"))
-    assert last(verifier).verdict is verdict
-    assert breaking.started == 3
-
-
-@pytest.mark.parametrize("form", ["-Fc", "-Ft", "-Fd", "-Fp", "gzip"])
-def test_a_dump_of_a_newer_major_is_refused_before_work_starts(
-    dumped: Dumped, sandbox: Sandbox, tmp_path: Path, form: str
-) -> None:
-    path = tmp_path / "orders"
-    if form == "gzip":
-        path.write_text(newer(dumped.dump(tmp_path / "text", "-Fp").read_text()))
-        subprocess.run(["gzip", "--suffix=.gz", path], check=True)
-        path = tmp_path / "orders.gz"
-    else:
-        dumped.dump(path, form)
-        head = path / "toc.dat" if path.is_dir() else path
-        head.write_bytes(newer(head.read_bytes().decode("latin-1")).encode("latin-1"))
-    verifier = BackupVerifier(sandbox=NeverStarted(sandbox))
-    assert verifier.restore_test(path, "postgres") is False
-    assert (last(verifier).rung, last(verifier).verdict) == (Rung.RESTORE, Verdict.INCONCLUSIVE)
-    assert "PostgreSQL 98." in last(verifier).reason
-    assert "PostgreSQL 18." in last(verifier).reason
-    assert "98" in last(verifier).hint
-
-
-def newer(dump: str) -> str:
-    """The dump, as if of a server of major version 98."""
-    assert "18." in dump[:2000]
-    return dump[:2000].replace("18.", "98.") + dump[2000:]
-
-
-@pytest.mark.servers
-def test_a_dump_of_18_is_not_tried_in_the_distributions_older_server(
-    dumped: Dumped, tmp_path: Path, sandbox_folder: Path
-) -> None:
-    older = ProcessSandbox(programs={"postgres": server_programs()}, folder=sandbox_folder)
-    verifier = BackupVerifier(sandbox=NeverStarted(older))
-    assert verifier.restore_test(dumped.dump(tmp_path / "orders.dump"), "postgres") is False
-    assert last(verifier).verdict is Verdict.INCONCLUSIVE
-    assert "PostgreSQL 18." in last(verifier).reason
-    assert "older PostgreSQL 1" in last(verifier).reason
-
-
-def test_an_interruption_is_no_verdict(dumped: Dumped, sandbox: Sandbox, tmp_path: Path) -> None:
-    cancel = Cancellation()
-    cancel.request()
-    verifier = BackupVerifier(sandbox=sandbox, cancel=cancel)
-    with pytest.raises(Interrupted):
-        verifier.restore_test(dumped.dump(tmp_path / "orders.dump"))
-
-
-def test_without_the_stores_library_nothing_is_judged_and_the_extra_is_named(
-    dumped: Dumped, tmp_path: Path
-) -> None:
-    path = dumped.dump(tmp_path / "orders.dump")
-    program = (
-        "import sys; sys.modules['psycopg'] = None\n"
-        "from backup_lib import BackupVerifier\n"
-        "verifier = BackupVerifier()\n"
-        "assert verifier.validate_integrity(sys.argv[1])\n"
-        "assert not verifier.restore_test(sys.argv[1])\n"
-        "print(verifier.last.verdict, verifier.last.hint)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "inconclusive pip install 'restoreproof[postgres]'\n"
-
-
-def test_a_scratch_folder_that_is_away_is_not_the_backups_fault(
-    dumped: Dumped, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    verifier = BackupVerifier(sandbox=sandbox, scratch=tmp_path / "unmounted")
-    for path in (dumped.dump(tmp_path / "a.dump"), dumped.dump(tmp_path / "b", "-Fd")):
-        assert verifier.restore_test(path) is False
-        assert last(verifier).verdict is Verdict.INCONCLUSIVE
-        assert "unmounted" in last(verifier).reason
-
-
 # ── alerts ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -341,79 +160,6 @@ def test_alert_called_on_verification_failure(valkey_server: ValkeyServer, tmp_p
     with valkey_server.client() as client:
         entries = [fields for _, fields in client.xrange(STREAM)]
     assert [entry["recovered"] for entry in entries] == ["0", "1"]  # told once, and its end
-
-
-@pytest.mark.parametrize(
-    ("error", "verdict", "reason"),
-    [
-        ("the dump job has not run", Verdict.FAILED, "the dump job has not run"),
-        (JudgedBad("it is cut", hint="use another"), Verdict.FAILED, "it is cut"),
-        (Unreachable("the host is away"), Verdict.INCONCLUSIVE, "the host is away"),
-        (OSError(5, "Input/output error"), Verdict.INCONCLUSIVE, "Input/output error"),
-        (RungResult(Rung.SIZE, Verdict.FAILED, "3 bytes"), Verdict.FAILED, "3 bytes"),
-    ],
-)
-def test_an_alert_may_be_a_sentence_an_exception_or_a_result(
-    error: str | Exception | RungResult, verdict: Verdict, reason: str
-) -> None:
-    pager = RecordingChannel()
-    verifier = BackupVerifier(channels={"pager": pager})
-    assert verifier.send_alert(error) is True
-    assert verifier.send_alert(error) is True  # nothing is held back
-    assert [alert.verdict for alert in pager.alerts] == [verdict, verdict]
-    assert reason in pager.alerts[0].reason
-
-
-def test_an_alert_says_which_rung_and_backup_it_is_about(tmp_path: Path) -> None:
-    pager = RecordingChannel()
-    verifier = BackupVerifier(channels={"pager": pager})
-    verifier.send_alert("something is wrong")
-    verifier.check_exists(tmp_path / "orders.dump")
-    verifier.send_alert("something is wrong")
-    verifier.send_alert(verifier.last)
-    (tmp_path / "b.sql").touch()
-    verifier = BackupVerifier(channels={"pager": pager}, state=tmp_path)
-    (tmp_path / "good.json").write_text("1\n")
-    entries = {"good": tmp_path / "good.json", "orders": tmp_path / "b.sql"}
-    verifier.verify_all(entries, depth="size")
-    verifier.send_alert(verifier.last)
-    assert [(alert.set, alert.rung) for alert in pager.alerts] == [
-        ("backup", "message"),
-        ("orders.dump", "exists"),
-        ("orders.dump", "exists"),
-        ("orders", "size"),
-        ("orders", "size"),
-    ]
-
-
-def test_a_channel_that_is_down_costs_no_verdict_and_a_second_one_is_told(tmp_path: Path) -> None:
-    events: list[Event] = []
-    broken, pager = RecordingChannel(), RecordingChannel()
-    broken.failure = RuntimeError(f"a bug that shows {SECRET}")
-    verifier = BackupVerifier(
-        channels={"broken": broken, "pager": pager}, state=tmp_path, emit=events.append
-    )
-    assert verifier.verify_all({"orders": tmp_path / "x.dump"}) == {"orders": False}
-    assert verifier.send_alert("still missing") is True
-    assert len(pager.alerts) == 2
-    pager.down()
-    assert verifier.send_alert("still missing") is False
-    assert SECRET not in str(events)
-
-
-def test_without_a_channel_nobody_is_told_and_that_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RESTOREPROOF_CONFIG", raising=False)
-    events: list[Event] = []
-    verifier = BackupVerifier(emit=events.append)
-    assert verifier.send_alert("something") is False
-    (tmp_path / "restoreproof.toml").write_text("[alert.pager]\nkind = 'pidgeon'\n")
-    assert BackupVerifier(emit=events.append).send_alert("something") is False
-    assert verifier.send_alert(None) is False
-    assert len([event for event in events if isinstance(event, Warned) and event.hint]) == 3
-    assert "nobody was told" in str(events[0])
 
 
 # ── verify_all ──────────────────────────────────────────────────────────────────────────────────

@@ -67,6 +67,22 @@ def test_a_good_backup_is_proven_equal_to_its_source(make_site: MakeSite, work: 
     assert list(work.scratch.iterdir()) == []
 
 
+def test_a_manifest_that_could_not_be_read_back_is_not_published(
+    make_site: MakeSite, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site()
+    first = back_up(site, work)
+    with monkeypatch.context() as patch:
+        patch.setattr("restoreproof.signing.dsse.MAX_ENVELOPE", 3000)
+        patch.setattr("backup_lib.stores.postgres.source.refuse_too_many", lambda *_: None)
+        with pytest.raises(Refused, match=r"no more than .* MiB can be read back") as caught:
+            back_up(site, work)
+    assert "fingerprint = false" in caught.value.hint
+    folder = site.config.base / "backups" / "nightly"
+    assert [found.name for found in folder.iterdir()] == [first.ref.set_id]
+    assert verify_set(site, "nightly", work).verdict is Verdict.PASSED
+
+
 def test_what_was_proven_is_remembered_until_it_is_asked_for_again(
     make_site: MakeSite, work: Work
 ) -> None:

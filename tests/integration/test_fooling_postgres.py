@@ -22,7 +22,7 @@ from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.stores.postgres.settings import PostgresSettings
 from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
-from restoreproof.errors import Unreachable
+from restoreproof.errors import JudgedBad, Unreachable
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer, caught_up, standby_of
 
@@ -240,6 +240,57 @@ CREATE TABLE public.injected ();\n\\"""
     )
     with other.connect("fool") as connection:
         assert connection.execute(query).fetchone() == (remark, remark)
+
+
+WRITING = """
+CREATE TABLE log (id serial, t text);
+CREATE FUNCTION noted(text) RETURNS text LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO public.log (t) VALUES ($1); RETURN $1; END';
+CREATE VIEW between AS SELECT noted('seen') AS t;
+CREATE MATERIALIZED VIEW "a writing one" AS SELECT * FROM between;
+CREATE MATERIALIZED VIEW "after it" AS SELECT * FROM "a writing one";
+CREATE FUNCTION shouted(text) RETURNS text LANGUAGE sql AS 'SELECT upper($1)';
+CREATE MATERIALIZED VIEW zeroth AS SELECT shouted('read') AS t;
+CREATE MATERIALIZED VIEW harmless AS SELECT * FROM zeroth;
+CREATE MATERIALIZED VIEW untouched AS SELECT 1 AS n WITH NO DATA;
+GRANT SELECT ON "a writing one" TO pg_monitor;
+"""
+
+
+def test_a_materialized_view_that_writes_does_not_make_its_backup_a_bad_one(
+    postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("fool")
+    with postgres.connect("fool") as connection:
+        connection.execute(WRITING)
+    source = back_up(postgres, "fool", work)
+    comparison = judged(source, restored(source, other, work), work)
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
+    empty = {gap.name for gap in comparison.unproven if "left empty" in gap.reason}
+    assert empty == {'public."a writing one"', 'public."after it"'}
+    with other.connect("fool") as connection:
+        assert connection.execute("SELECT t FROM harmless").fetchall() == [("READ",)]
+        assert connection.execute("SELECT count(*) FROM log").fetchone() == (1,)
+
+
+def test_a_materialized_view_that_cannot_be_computed_is_found_all_the_same(
+    postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("fool")
+    with postgres.connect("fool") as connection:
+        connection.execute(
+            """
+            CREATE TABLE t AS SELECT 1 AS n;
+            CREATE FUNCTION f() RETURNS int LANGUAGE sql
+                AS $$ SELECT 1 / coalesce(current_setting('my.session', true)::int, 0) $$;
+            SET my.session = 1;
+            CREATE MATERIALIZED VIEW m AS SELECT f()
+            """
+        )
+    source = back_up(postgres, "fool", work)
+    with pytest.raises(JudgedBad, match=r"division by zero \(REFRESH MATERIALIZED"):
+        restored(source, other, work)
 
 
 # ── while the backup is made ────────────────────────────────────────────────────────────────────

@@ -85,8 +85,9 @@ def _no_json(_data: dict[str, Any]) -> str:
 
 
 def _without_digest(data: dict[str, Any]) -> str:
-    for seen in data["data"]["seen"].values():
-        del seen["digest"]
+    for sets in data["data"]["newest"].values():
+        for seen in sets.values():
+            del seen["digest"]
     return json.dumps(data)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from backup_lib.model import StoreBackup
 from backup_lib.stores.postgres.connection import APPLICATION
+from backup_lib.stores.postgres.needs import needs
 from backup_lib.stores.postgres.settings import PostgresSettings
 from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
@@ -307,6 +308,86 @@ def test_a_lock_that_is_not_given_up_is_named(postgres: PostgresServer, work: Wo
         with pytest.raises(Unreachable, match=r"lock on public\.orders") as caught:
             back_up(source, work)
     assert "lock_timeout" in caught.value.hint
+
+
+@pytest.mark.parametrize("fingerprint", [True, False])
+def test_a_table_is_not_emptied_between_fingerprint_and_dump(
+    postgres: PostgresServer, work: Work, tools: Path, *, fingerprint: bool
+) -> None:
+    filled(postgres)
+    begun = tools / "begun"
+    replace_tool(tools, "pg_dump", f'touch {begun}; sleep 2; exec "$REAL" "$@"')
+    source = source_of(postgres, "orders", programs=str(tools), lock_timeout="1s")
+
+    def empty() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        with postgres.connect("orders") as connection:
+            connection.execute("TRUNCATE orders CASCADE")
+
+    emptying = threading.Thread(target=empty)
+    emptying.start()
+    kept = MemorySet()
+    try:
+        with pytest.raises(Unreachable, match=r"lock on public\.orders"):
+            source.backup(kept.sink(), work, fingerprint=fingerprint)
+    finally:
+        emptying.join()
+    assert kept.kept == {}  # and not a dump of an empty table
+
+
+def test_what_the_snapshot_does_not_see_is_not_stored_without_a_fingerprint_either(
+    postgres: PostgresServer, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(postgres)
+
+    def needs_and_truncate(*given: object) -> object:
+        with postgres.connect("orders") as connection:
+            connection.execute("TRUNCATE orders CASCADE")
+        return needs(*given)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr("backup_lib.stores.postgres.source.needs", needs_and_truncate)
+    kept = MemorySet()
+    with pytest.raises(Unreachable, match=r"public\.orders was emptied"):
+        source_of(postgres, "orders").backup(kept.sink(), work, fingerprint=False)
+    assert kept.kept == {}
+
+
+def test_more_objects_than_a_manifest_holds_are_refused_before_anything_is_dumped(
+    postgres: PostgresServer, work: Work, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(postgres)
+    begun = tools / "begun"
+    replace_tool(tools, "pg_dump", f'touch {begun}; exec "$REAL" "$@"')
+    monkeypatch.setattr("restoreproof.signing.dsse.MAX_ENVELOPE", 300)
+    kept = MemorySet()
+    source = source_of(postgres, "orders", programs=str(tools))
+    with pytest.raises(Refused, match=r"orders on .* has \d+ objects to fingerprint") as caught:
+        source.backup(kept.sink(), work)
+    assert "fingerprint = false" in caught.value.hint
+    assert not begun.exists()
+    assert kept.kept == {}
+    source.backup(kept.sink(), work, fingerprint=False)
+    assert kept.kept
+
+
+def test_more_tables_than_the_server_has_locks_for_are_told(
+    make_server: MakeServer, work: Work
+) -> None:
+    server = make_server(max_locks_per_transaction="10", max_connections="12")
+    server.create_database("orders")
+    with server.connect("orders") as connection:
+        connection.execute("SET client_min_messages = error")
+        for first in range(0, 3000, 50):
+            connection.execute(
+                f"DO $$ BEGIN FOR i IN {first}..{first + 49} LOOP"
+                " EXECUTE format('CREATE TABLE t%s ()', i); END LOOP; END $$".encode()
+            )
+    kept = MemorySet()
+    with pytest.raises(Unreachable, match="locks of so many tables") as caught:
+        source_of(server, "orders").backup(kept.sink(), work)
+    assert "max_locks_per_transaction" in caught.value.hint
+    assert kept.kept == {}
 
 
 def test_databases_without_a_store_are_named(postgres: PostgresServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 
 from backup_lib.model import Target
 from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.postgres import databases
 from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.stores.postgres.server import PostgresRecipe
 from backup_lib.stores.postgres.settings import PostgresSettings
@@ -194,8 +196,7 @@ def pgbouncer(server: PostgresServer, mode: str) -> Iterator[Path]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         pytest.skip("no pgbouncer: run .ci/setup")
-    home = server.home / f"pool-{mode}"
-    home.mkdir()
+    home = Path(tempfile.mkdtemp(prefix=f"pool-{mode}-", dir=server.home))
     configuration = home / "pgbouncer.ini"
     configuration.write_text(
         f"[databases]\n* = host={server.host} port={server.port} user=postgres\n"
@@ -236,3 +237,21 @@ def test_a_pooler_that_keeps_sessions_will_do(postgres: PostgresServer, work: Wo
     with pgbouncer(postgres, "session") as home:
         source = back_up(settings(postgres, "pooled", host=str(home), port=6432), work)
     assert source.record.backup.fingerprint is not None
+
+
+def test_event_triggers_that_a_pooler_lets_nobody_switch_off_are_named(
+    postgres: PostgresServer,
+) -> None:
+    postgres.create_database("logged")
+    with postgres.connect("logged") as connection:
+        connection.execute(
+            "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+            "CREATE EVENT TRIGGER visited ON login EXECUTE FUNCTION note()"
+        )
+    direct = Target("postgres", postgres.params("logged"))
+    with postgres.connect() as admin, pgbouncer(postgres, "session") as home:
+        pooled = Target("postgres", {**direct.params, "host": str(home), "port": "6432"})
+        assert databases.without_event_triggers(pooled, "logged") == pooled
+        assert databases.login_triggers(admin, pooled, "logged") == ("visited",)
+        quiet = databases.without_event_triggers(direct, "logged")
+        assert databases.login_triggers(admin, quiet, "logged") == ()

@@ -456,6 +456,33 @@ def test_single_tables_go_nowhere_where_data_is(
     other.drop_database("full")
 
 
+LOGGED = """
+CREATE TABLE visits (at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql
+    AS 'BEGIN INSERT INTO public.visits DEFAULT VALUES; END';
+CREATE EVENT TRIGGER visited ON login EXECUTE FUNCTION note();
+ALTER EVENT TRIGGER visited ENABLE ALWAYS;
+"""
+
+
+def test_whoever_writes_down_logins_does_not_write_down_ours(
+    postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("logged")
+    with postgres.connect("logged") as connection:
+        connection.execute(LOGGED)
+    source = back_up(postgres, "logged", work)
+    restorer = PostgresRestorer()
+    try:
+        done = restorer.restore(source, place(other, "logged"), RestoreOptions(), work)
+        same(
+            source.record.backup.fingerprint, restorer.fingerprint(source.record, done.target, work)
+        )
+        assert not [note for note in done.notes if "event trigger" in note]
+    finally:
+        other.drop_database("logged")
+
+
 def test_assertions_are_read_only_and_three_valued(postgres: PostgresServer, work: Work) -> None:
     postgres.create_database("asked")
     with postgres.connect("asked") as connection:

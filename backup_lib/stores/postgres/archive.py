@@ -112,6 +112,24 @@ def properties_in(script: bytes) -> bytes:
     return b"".join(found)
 
 
+def statements(script: bytes) -> Iterator[bytes]:
+    """The SQL statements of a script, each with its semicolon, without comments between them."""
+    found: list[bytes] = []
+    for token in _TOKEN.finditer(script):
+        text = token[0]
+        if not found and (text.isspace() or text.startswith((b"--", b"\\"))):
+            continue
+        found.append(text)
+        if text == b";":
+            yield b"".join(found)
+            found.clear()
+
+
+def without_refresh(entries: Iterable[Entry]) -> list[Entry]:
+    """All but what computes materialized views."""
+    return [entry for entry in entries if not entry.is_a(("MATERIALIZED VIEW DATA",))]
+
+
 def list_file(entries: Iterable[Entry]) -> str:
     """What ``pg_restore --use-list`` reads."""
     return "".join(f"{entry.dump_id};\n" for entry in entries)

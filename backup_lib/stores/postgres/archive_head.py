@@ -160,8 +160,8 @@ def _moment(fields: list[int]) -> datetime | None:
     if not _FIRST_YEAR <= year + 1900 <= _LAST_YEAR:
         return None
     try:
-        # no zone on purpose: the archive tells none
-        return datetime(year + 1900, month + 1, day, hour, minute, min(second, 59))  # noqa: DTZ001
+        at = (year + 1900, month + 1, day, hour, minute, min(second, 59))
+        return datetime(*at)  # noqa: DTZ001  # the archive tells no zone
     except ValueError:
         return None
 

@@ -13,6 +13,8 @@ from backup_lib.stores.postgres import features
 from backup_lib.stores.postgres.connection import value
 
 PRODUCT = "PostgreSQL"
+MONETARY = "C"
+"""The locale that amounts of ``money`` are dumped in, and read under when they are restored."""
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 
@@ -96,6 +98,10 @@ class Database:
         roles: that own or were granted something in it, or have settings for it.
         tablespaces: other than the default that something of it lies in.
         public: whether it has a schema of that name, as every new database has.
+        money: whether it holds amounts of the type ``money``, and they are dumped as
+            :data:`MONETARY` writes them.
+        refreshed: its materialized views that are not empty, as SQL spells them, where the query of
+            one of them calls a function that may write; else none.
     """
 
     name: str
@@ -110,6 +116,8 @@ class Database:
     roles: tuple[str, ...]
     tablespaces: tuple[str, ...]
     public: bool = True
+    money: bool = False
+    refreshed: tuple[str, ...] = ()
 
     def as_details(self) -> dict[str, JsonValue]:
         """For the manifest."""
@@ -126,6 +134,8 @@ class Database:
             "roles": list(self.roles),
             "tablespaces": list(self.tablespaces),
             "public": self.public,
+            "money": self.money,
+            "refreshed": list(self.refreshed),
         }
 
     @classmethod
@@ -154,6 +164,8 @@ class Database:
             roles=names("roles"),
             tablespaces=names("tablespaces"),
             public=details.get("public") is not False,
+            money=details.get("money") is True,
+            refreshed=names("refreshed"),
         )
 
 
@@ -181,6 +193,8 @@ def database(connection: psycopg.Connection) -> Database:
         roles=tuple(name for (name,) in connection.execute(_ROLES_IN_USE)),
         tablespaces=tuple(name for (name,) in connection.execute(_TABLESPACES_IN_USE)),
         public=bool(value(connection, "SELECT to_regnamespace('public') IS NOT NULL")),
+        money=bool(value(connection, _MONEY)),
+        refreshed=tuple(name for (name,) in connection.execute(_REFRESHED)),
     )
 
 
@@ -201,6 +215,47 @@ _TABLE_SIZES = """
 SELECT t.oid, t.size FROM (SELECT c.oid, pg_table_size(c.oid) AS size FROM pg_class c
   WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384) t
 WHERE t.size >= 1048576 ORDER BY t.size DESC LIMIT 1000
+"""
+
+
+def monetary_locale(connection: psycopg.Connection) -> str:
+    """How this session writes and reads amounts of ``money``."""
+    return str(value(connection, "SHOW lc_monetary"))
+
+
+_MONEY = """
+WITH RECURSIVE money (type) AS (
+    SELECT 'money'::regtype::oid
+  UNION
+    SELECT t.oid FROM money m, pg_type t LEFT JOIN pg_range r ON r.rngtypid = t.oid
+    WHERE m.type IN (t.typelem, t.typbasetype, r.rngsubtype)
+)
+SELECT EXISTS (
+    SELECT FROM pg_attribute a JOIN money m ON m.type = a.atttypid
+    WHERE a.attrelid >= 16384 AND NOT a.attisdropped)
+"""
+
+# Through views to the functions of users that are volatile: others may not write. Where the
+# encoding is not sure, names cannot be written down.
+_REFRESHED = """
+WITH RECURSIVE used (relation) AS (
+    SELECT oid FROM pg_class WHERE relkind = 'm' AND relispopulated
+  UNION
+    SELECT d.refobjid FROM used u JOIN pg_rewrite r ON r.ev_class = u.relation
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_class'::regclass JOIN pg_class c ON c.oid = d.refobjid
+    WHERE c.relkind IN ('v', 'm')
+)
+SELECT format('%I.%I', n.nspname, c.relname)::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND c.relispopulated
+  AND getdatabaseencoding() NOT IN ('SQL_ASCII', 'MULE_INTERNAL')
+  AND EXISTS (
+    SELECT FROM used u JOIN pg_rewrite r ON r.ev_class = u.relation
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+      AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid
+    WHERE p.provolatile = 'v' AND p.oid >= 16384)
+ORDER BY 1
 """
 
 _ROLES_IN_USE = """

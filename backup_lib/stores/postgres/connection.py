@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import LiteralString
 
 import psycopg
@@ -22,6 +24,11 @@ _PINNED = (
     "SET idle_in_transaction_session_timeout = 0",
     "SET search_path = pg_catalog",
     "SET DateStyle = ISO",
+)
+
+_PINNED_SINCE: tuple[tuple[int, LiteralString], ...] = (
+    (14_00_00, "SET idle_session_timeout = 0"),
+    (17_00_00, "SET transaction_timeout = 0"),
 )
 
 # What the server or libpq says (in English), what to do about it.
@@ -82,12 +89,29 @@ def connect(
     try:
         for statement in _PINNED:
             connection.execute(statement)
-        if connection.info.server_version >= 17_00_00:
-            connection.execute("SET transaction_timeout = 0")
+        for since, statement in _PINNED_SINCE:
+            if connection.info.server_version >= since:
+                connection.execute(statement)
     except psycopg.Error as error:
         connection.close()
         raise unreachable(error, target, dbname) from None
     return connection
+
+
+def with_settings(target: Target, settings: Mapping[str, str]) -> Target:
+    """The same target, with settings for every session in it; they win over a database's own.
+
+    Most poolers refuse sessions that bring settings: give none where none is needed.
+
+    Args:
+        target: the server and database.
+        settings: values of plain words, by the name of the setting.
+    """
+    if not settings:
+        return target
+    given = [target.params["options"]] if "options" in target.params else []
+    options = " ".join([*given, *(f"-c {name}={word}" for name, word in settings.items())])
+    return replace(target, params={**target.params, "options": options})
 
 
 def place_of(target: Target, dbname: str | None = None) -> str:

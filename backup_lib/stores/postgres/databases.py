@@ -19,6 +19,7 @@ from backup_lib.stores.postgres.connection import (
     place_of,
     translated,
     value,
+    with_settings,
 )
 from restoreproof.errors import Inconclusive, Refused, Unreachable
 
@@ -31,6 +32,7 @@ _SWAP_ATTEMPTS = 5
 _MAINTENANCE = ("postgres", "template1")
 _PROVIDER_SINCE = 15
 _ICU_RULES_SINCE = 16
+_LOGIN_TRIGGERS_SINCE = 17
 _WITHOUT_LOCALE = "C"
 _BYTEWISE_UTF8 = "C.UTF-8"
 
@@ -93,6 +95,44 @@ def may_create(admin: psycopg.Connection) -> bool:
 def is_superuser(admin: psycopg.Connection) -> bool:
     """Whether the role may hand objects to any other."""
     return bool(value(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
+
+
+def without_event_triggers(target: Target, avoid: str) -> Target:
+    """The target with event triggers switched off in our sessions, where we may do that.
+
+    One that writes down who logs in would change what is restored whenever we look at it.
+
+    Args:
+        target: the server.
+        avoid: the database that is restored into.
+    """
+    with administration(target, avoid) as admin:
+        if catalog.major(admin) < _LOGIN_TRIGGERS_SINCE or not value(
+            admin, "SELECT has_parameter_privilege('event_triggers', 'SET')"
+        ):
+            return target
+        quiet = with_settings(target, {"event_triggers": "off"})
+        try:
+            connect(quiet, dbname=admin.info.dbname).close()
+        except Unreachable:  # most poolers refuse sessions that bring settings
+            return target
+    return quiet
+
+
+def login_triggers(admin: psycopg.Connection, target: Target, name: str) -> tuple[str, ...]:
+    """Event triggers that fire whenever somebody, we included, enters that database."""
+    if catalog.major(admin) < _LOGIN_TRIGGERS_SINCE:
+        return ()
+    with connect(target, dbname=name) as connection:
+        if value(connection, "SHOW event_triggers") == "off":
+            return ()
+        return tuple(
+            trigger
+            for (trigger,) in connection.execute(
+                "SELECT evtname::text FROM pg_event_trigger"
+                " WHERE evtevent = 'login' AND evtenabled IN ('O', 'A') ORDER BY 1"
+            )
+        )
 
 
 def has_tablespaces(admin: psycopg.Connection, names: tuple[str, ...]) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
 from backup_lib.model import Target
 from backup_lib.stores.base import ArtifactSink, ArtifactWriter
 from backup_lib.stores.postgres.access import Access, access
+from backup_lib.stores.postgres.connection import with_settings
 from backup_lib.stores.postgres.diagnosis import cause, dump_failed
 from backup_lib.stores.postgres.programs import Programs
 from backup_lib.work import Work
@@ -42,6 +44,7 @@ class DumpJob:
         jobs: connections, for the directory format.
         lock_timeout: seconds that pg_dump may wait for its locks.
         pulse: changes while the server works for us though no byte arrives.
+        settings: of its sessions, beyond those that pg_dump itself sets.
     """
 
     target: Target
@@ -51,6 +54,11 @@ class DumpJob:
     jobs: int
     lock_timeout: float
     pulse: Callable[[], object]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def access(self) -> AbstractContextManager[Access]:
+        """How pg_dump gets at the source."""
+        return access(with_settings(self.target, self.settings), application=self.application)
 
     def argv(self, conninfo: str) -> list[str]:
         """pg_dump without its format options."""
@@ -86,7 +94,7 @@ def dump_custom(job: DumpJob, sink: ArtifactSink, work: Work, cancel: Cancellati
     ):
 
         def dump(stop: Cancellation) -> None:
-            with access(job.target, application=job.application) as way:
+            with job.access() as way:
                 argv = [*job.argv(way.conninfo), "--format=custom"]
                 consumer = _tee(writer, inlet, telling, stop)
                 _run(argv, way, job, work, stop, consumer=consumer)
@@ -111,7 +119,7 @@ def dump_directory(job: DumpJob, sink: ArtifactSink, work: Work, cancel: Cancell
         title = f"dumping the database with {job.jobs} jobs"
         with (
             step(work.emit, "dump", title, monotonic=work.clock.monotonic) as telling,
-            access(job.target, application=job.application) as way,
+            job.access() as way,
         ):
 
             def progress() -> object:

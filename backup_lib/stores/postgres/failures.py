@@ -39,6 +39,11 @@ def query_failed(
         )
     if isinstance(error, psycopg.errors.DiskFull):
         return NoSpace(f"{where} is out of space while {doing}: {text}", hint="free some room")
+    if isinstance(error, psycopg.errors.OutOfMemory) and "shared memory" in text:
+        return Unreachable(
+            f"{where} has no room for the locks of so many tables while {doing}: {text}",
+            hint="raise max_locks_per_transaction; pg_dump locks every table of the database too",
+        )
     if isinstance(error, psycopg.errors.QueryCanceled):
         hint = (
             "on a replica, raise max_standby_streaming_delay or turn hot_standby_feedback on"

@@ -6,9 +6,9 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -17,7 +17,7 @@ import psycopg
 from backup_lib.model import Target
 from backup_lib.stores.postgres import archive
 from backup_lib.stores.postgres.access import access
-from backup_lib.stores.postgres.connection import APPLICATION, connect
+from backup_lib.stores.postgres.connection import APPLICATION, connect, with_settings
 from backup_lib.stores.postgres.judgement import judge_archive, tool_lacks
 from backup_lib.stores.postgres.programs import TOOL_LACKS, Programs
 from backup_lib.work import Work
@@ -55,6 +55,7 @@ class RestoreJob:
         jobs: connections; more than one needs a file.
         other_locale: the database has another locale than the source had.
         allowed: further messages that are no reason to fail.
+        settings: of its sessions, beyond those that pg_restore itself sets.
     """
 
     target: Target
@@ -66,6 +67,7 @@ class RestoreJob:
     jobs: int = 1
     other_locale: bool = False
     allowed: tuple[re.Pattern[str], ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> Target:
@@ -271,7 +273,7 @@ def pg_restore(
     """
     pulse = _Pulse(job.target)
     try:
-        with access(job.target, dbname=job.database) as way:
+        with access(with_settings(job.target, job.settings), dbname=job.database) as way:
             finished = run(
                 [
                     job.programs.path("pg_restore"),

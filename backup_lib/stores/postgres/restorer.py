@@ -17,12 +17,15 @@ from backup_lib.stores.base import ArtifactSource, AssertionResult, Restored, Re
 from backup_lib.stores.postgres import archive, catalog, databases, features, needs
 from backup_lib.stores.postgres.address import ENCRYPTED
 from backup_lib.stores.postgres.assertions import check
+from backup_lib.stores.postgres.catalog import MONETARY
 from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from backup_lib.stores.postgres.connection import connect, database_of, place_of
 from backup_lib.stores.postgres.content import METHOD, ROWS_METHOD, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs, client_tools
+from backup_lib.stores.postgres.properties import Properties, forget_settings, make_settings
+from backup_lib.stores.postgres.refreshing import left_empty, refresh, without_emptiness
 from backup_lib.stores.postgres.restore import (
     RestoreJob,
     database_properties,
@@ -76,6 +79,21 @@ class _Plan:
             return self.database.name
         return self.options.database or database_of(self.target)
 
+    @property
+    def keeps_properties(self) -> bool:
+        """Whether settings, grants and comment of the database stay: they belong to its name."""
+        return not self.options.only and self.name == self.database.name
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether materialized views are computed by us, since a query of theirs may write."""
+        return self.target.disposable and bool(self.database.refreshed)
+
+    def settings(self, properties: Properties) -> dict[str, str]:
+        """Of the sessions that load the dump."""
+        money = {"lc_monetary": MONETARY} if self.database.money else {}
+        return {**properties.overridden(), **money}
+
 
 class PostgresRestorer:
     """Restores into a PostgreSQL server, and reads back."""
@@ -99,6 +117,7 @@ class PostgresRestorer:
                 "single tables cannot replace a whole database",
                 hint="leave --overwrite out, and restore them under another name (--database NAME)",
             )
+        target = databases.without_event_triggers(target, self.place(target, options))
         if target.disposable:
             return _into_sandbox(_plan(source, target, options, work))
         _refuse_older_server(source.record, target, options)
@@ -108,13 +127,13 @@ class PostgresRestorer:
         taken = record.backup.fingerprint
         jobs = min(work.jobs, _MOST_JOBS)
         if taken is None:  # a dump that some other tool made: what is in it, and no more
-            return take(lambda: connect(target), snapshot=None, jobs=jobs, work=work)
+            return take(lambda: connect(target), jobs=jobs, work=work)
         if taken.method not in (METHOD, ROWS_METHOD):
             raise Inconclusive(
                 f"the backup's fingerprint is of the method {taken.method}, unknown here",
                 hint="verify it with a version of this software that knows it",
             )
-        return compared(
+        found = compared(
             lambda: connect(target),
             taken,
             Circumstances(
@@ -123,6 +142,10 @@ class PostgresRestorer:
             jobs=jobs,
             work=work,
         )
+        refreshed = catalog.Database.from_details(record.backup.details).refreshed
+        if not refreshed:
+            return found
+        return without_emptiness(found, left_empty(target, refreshed))
 
     def check_assertions(
         self, target: Target, assertions: Sequence[str], work: Work
@@ -148,6 +171,7 @@ def _into_sandbox(plan: _Plan) -> Restored:
     """Straight into a disposable server: roles first, so that owners and grants can be kept."""
     target, name = plan.target, plan.name
     notes: list[str] = []
+    properties = _properties(plan)
     with databases.administration(target, name) as admin:
         notes += _roles(plan, admin)
         databases.drop(admin, name)
@@ -161,6 +185,8 @@ def _into_sandbox(plan: _Plan) -> Restored:
             databases.drop_public(target, name)
         make_placeholders(admin, plan.database.roles)
         databases.give_to(admin, name, plan.database)
+        place = with_database(target, admin.info.dbname)
+        make_settings(properties, place, name, plan.programs, plan.work, roles=True, strict=True)
         job = RestoreJob(
             target,
             name,
@@ -170,15 +196,19 @@ def _into_sandbox(plan: _Plan) -> Restored:
             tablespaces=False,
             jobs=min(plan.work.jobs, _MOST_JOBS),
             other_locale=bool(other),
+            settings=plan.settings(properties),
         )
-    tolerated = _restore(plan, job)
-    notes += _properties(plan)
+        tolerated = _restore(plan, job)
+        if plan.refreshes:
+            refresh(with_database(target, name), plan.database.refreshed)
+        notes += _keep_properties(plan, properties, place, admin)
     return Restored(with_database(target, name), tolerated, tuple(notes))
 
 
 def _into_server(plan: _Plan) -> Restored:
     """Aside, under a name of its own; renamed at the end, so that a failure changes nothing."""
     target, name, options = plan.target, plan.name, plan.options
+    properties = _properties(plan)
     with databases.administration(target, name) as admin:
         major = catalog.major(admin)
         there = databases.present(admin, target, name)
@@ -201,28 +231,58 @@ def _into_server(plan: _Plan) -> Restored:
             keep_owners=keep_owners,
             tablespaces=databases.has_tablespaces(admin, plan.database.tablespaces),
             jobs=min(plan.work.jobs, _MOST_JOBS),
+            settings=plan.settings(properties),
         )
+        place = with_database(target, admin.info.dbname)
         if not databases.may_create(admin):
             tolerated = _straight(plan, job, exists=there.exists)
         else:
-            tolerated = _aside(plan, job, admin, replaces=there.exists)
+            tolerated, remarks = _aside(plan, job, admin, properties, replaces=there.exists)
+            notes += remarks
             if keep_owners:
                 databases.give_to(admin, name, plan.database)
-    if keep_owners:
-        notes += _properties(plan)
+            elif not plan.keeps_properties:
+                forget_settings(admin, name)
+        if keep_owners:
+            notes += _keep_properties(plan, properties, place, admin)
+        if plan.database.refreshed and not options.only:
+            notes.append(
+                "materialized views were computed anew, and a function that one of their queries "
+                "calls may write: what it wrote is in the restored database, and not in the backup"
+            )
+        notes += [
+            f"the event trigger {trigger} fires for our own sessions too: what it writes when "
+            "somebody logs in is in the restored database, and not in the backup"
+            for trigger in databases.login_triggers(admin, target, name)
+        ]
     return Restored(with_database(target, name), tolerated, tuple(notes))
 
 
 def _aside(
-    plan: _Plan, job: RestoreJob, admin: psycopg.Connection, *, replaces: bool
-) -> tuple[str, ...]:
+    plan: _Plan,
+    job: RestoreJob,
+    admin: psycopg.Connection,
+    properties: Properties,
+    *,
+    replaces: bool,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Answers the tolerated errors, and remarks for people."""
     with databases.aside(admin, plan.database) as name:
         if not plan.database.public:
             databases.drop_public(plan.target, name)
+        remarks = make_settings(
+            properties,
+            with_database(plan.target, admin.info.dbname),
+            name,
+            plan.programs,
+            plan.work,
+            roles=job.keep_owners and plan.keeps_properties,
+            strict=job.keep_owners,
+        )
         tolerated = _restore(plan, replace(job, database=name))
         plan.work.cancel.check()
         databases.swap_in(admin, name, job.database, replaces=replaces)
-    return tolerated
+    return tolerated, remarks
 
 
 def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
@@ -242,20 +302,21 @@ def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
 def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str, ...]:
     """From streams, or from a file where it has to be one."""
     artifact, work = plan.artifact, plan.work
-    if artifact.media_type != DIRECTORY_TYPE and not (staged or plan.options.only):
-        parallel = job.jobs > 1 and artifact.plain_size >= _WORTH_PARALLEL
-        sizes = plan.table_sizes
-        if parallel and plan.target.disposable and sizes is not None:
-            return restore_streams(
-                job,
-                lambda: plan.source.open(DATABASE_ROLE),
-                work,
-                sizes=sizes,
-                total=artifact.plain_size,
-            )
-        if not (parallel and fits(work.scratch, artifact.plain_size)):
-            with plan.source.open(DATABASE_ROLE) as stream:
-                return restore_stream(replace(job, jobs=1), stream, work, total=artifact.plain_size)
+    as_is = artifact.media_type != DIRECTORY_TYPE and not (staged or plan.options.only)
+    parallel = job.jobs > 1 and artifact.plain_size >= _WORTH_PARALLEL
+    sizes = plan.table_sizes
+    if as_is and parallel and plan.target.disposable and sizes is not None:
+        return restore_streams(
+            job,
+            lambda: plan.source.open(DATABASE_ROLE),
+            work,
+            sizes=sizes,
+            total=artifact.plain_size,
+            take=archive.without_refresh if plan.refreshes else list,
+        )
+    if as_is and not plan.refreshes and not (parallel and fits(work.scratch, artifact.plain_size)):
+        with plan.source.open(DATABASE_ROLE) as stream:
+            return restore_stream(replace(job, jobs=1), stream, work, total=artifact.plain_size)
     with _file(plan) as path:
         entries = None
         if plan.options.only:
@@ -263,6 +324,9 @@ def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str
             entries = archive.parts(
                 archive.contents(listing), plan.options.only, plan.database.roles
             )
+        elif plan.refreshes:
+            listing = table_of_contents(plan.programs, path, work)
+            entries = archive.without_refresh(archive.contents(listing))
         return restore_file(job, path, work, entries=entries)
 
 
@@ -281,20 +345,25 @@ def _file(plan: _Plan) -> Iterator[Path]:
         yield plan.source.stage(DATABASE_ROLE, Path(folder))
 
 
-def _properties(plan: _Plan) -> tuple[str, ...]:
-    """Settings, grants and comment of the database itself, under the name it has at the source."""
-    if plan.options.only or plan.name != plan.database.name:
-        return ("settings of the database itself belong to its name and were not restored",)
+def _properties(plan: _Plan) -> Properties:
+    """Settings, grants and comment of the database itself."""
     if plan.artifact.media_type == DIRECTORY_TYPE:
         with _file(plan) as folder:
-            script = database_properties(plan.programs, folder, plan.work)
-    else:
-        script = database_properties(
-            plan.programs, lambda: plan.source.open(DATABASE_ROLE), plan.work
-        )
-    if script:
-        place = with_database(plan.target, plan.name)
-        run_script(place, plan.programs, io.BytesIO(script), plan.work)
+            return Properties(database_properties(plan.programs, folder, plan.work))
+    return Properties(
+        database_properties(plan.programs, lambda: plan.source.open(DATABASE_ROLE), plan.work)
+    )
+
+
+def _keep_properties(
+    plan: _Plan, properties: Properties, place: Target, admin: psycopg.Connection
+) -> tuple[str, ...]:
+    """All of them, where the database has the name it has at the source; else none."""
+    if not plan.keeps_properties:
+        forget_settings(admin, plan.name)
+        return ("settings of the database itself belong to its name and were not restored",)
+    if properties.script:
+        run_script(place, plan.programs, io.BytesIO(properties.script), plan.work)
     return ()
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 
+from backup_lib.limits import refuse_too_many
 from backup_lib.model import Fingerprint, JsonValue, NotCovered, ServerFacts, StoreBackup, Target
 from backup_lib.stores.base import ArtifactSink, Source
 from backup_lib.stores.postgres import catalog, features
 from backup_lib.stores.postgres.address import ENCRYPTED, resolve
 from backup_lib.stores.postgres.cluster import dump_cluster
 from backup_lib.stores.postgres.connection import connect, database_of, place_of, translated, value
-from backup_lib.stores.postgres.content import Beside, read_beside, take, whole
+from backup_lib.stores.postgres.content import Beside, held, read_beside, take_held, whole
 from backup_lib.stores.postgres.dump import DumpJob, dump_custom, dump_directory, has_room
 from backup_lib.stores.postgres.needs import needs
 from backup_lib.stores.postgres.pooler import refuse_transaction_pool
@@ -42,6 +43,7 @@ class _Run:
     application: str
     snapshot: Snapshot
     database: catalog.Database
+    settings: Mapping[str, str]
     jobs: int
 
 
@@ -73,7 +75,8 @@ class PostgresSource:
                 required = needs(snapshot.connection, database)
                 version = catalog.version(snapshot.connection)
             jobs = self._settings.jobs or min(work.jobs, _MOST_JOBS)
-            run = _Run(target, programs, application, snapshot, database, jobs)
+            settings = _settings(snapshot.connection, database)
+            run = _Run(target, programs, application, snapshot, database, settings, jobs)
             content = self._dump(run, sink, work, fingerprint=fingerprint)
         details = {
             **database.as_details(),
@@ -159,6 +162,7 @@ class PostgresSource:
             jobs=run.jobs,
             lock_timeout=self._settings.lock_timeout.total_seconds(),
             pulse=lambda: watcher.pulse,
+            settings=run.settings,
         )
         dump = dump_custom
         if self._settings.format == "directory":
@@ -189,16 +193,21 @@ class PostgresSource:
             pieces: dict[str, Callable[[Cancellation], object]] = {
                 "dump": lambda stop: dump(job, sink, work, stop)
             }
-            if fingerprint:
-                before = beside(cancel, after=False)
-                pieces["fingerprint"] = lambda stop: take(
+            try:
+                if fingerprint:
+                    before = beside(cancel, after=False)
+                    refuse_too_many(before.schema.items, place_of(run.target))
+                with held(
                     connection,
                     snapshot=run.snapshot.name,
-                    jobs=run.jobs,
-                    work=replace(work, cancel=stop),
-                )
-            try:
-                done = together(cancel, pieces)
+                    work=replace(work, cancel=cancel),
+                    lock_timeout=job.lock_timeout,
+                ) as tables:
+                    if fingerprint:
+                        pieces["fingerprint"] = lambda stop: take_held(
+                            connection, tables, jobs=run.jobs, work=replace(work, cancel=stop)
+                        )
+                    done = together(cancel, pieces)
                 taken: Fingerprint | None = done.get("fingerprint")
                 return taken and whole(taken, before, beside(cancel, after=True))
             finally:
@@ -207,6 +216,13 @@ class PostgresSource:
         done = together(work.cancel, {"content": content, "watcher": watcher.watch})
         taken: Fingerprint | None = done["content"]
         return taken
+
+
+def _settings(connection: psycopg.Connection, database: catalog.Database) -> dict[str, str]:
+    """For the sessions of pg_dump, which sets all that changes what values look like but this."""
+    if database.money and catalog.monetary_locale(connection) not in (catalog.MONETARY, "POSIX"):
+        return {"lc_monetary": catalog.MONETARY}
+    return {}
 
 
 def _identity(target: Target, dbname: str | None = None) -> tuple[str, str, str]:

@@ -56,6 +56,7 @@ def restore_streams(
     *,
     sizes: Mapping[int, int],
     total: int,
+    take: Callable[[Sequence[archive.Entry]], list[archive.Entry]] = list,
 ) -> tuple[str, ...]:
     """Restore a custom-format archive with ``job.jobs`` connections.
 
@@ -65,6 +66,7 @@ def restore_streams(
         work: of the run.
         sizes: bytes by OID of a table at the source; tables left out count as small.
         total: bytes of the archive.
+        take: what to restore of the entries that it is given; all of them if nothing is said.
 
     Returns:
         tolerated errors.
@@ -76,7 +78,7 @@ def restore_streams(
         step(work.emit, "restore", "restoring the database", total=total) as telling,
         _head(job.programs, open_archive, work) as head,
     ):
-        before, data, after = _phases(job.programs, head, work)
+        before, data, after = map(take, _phases(job.programs, head, work))
         parts = shares(data, sizes, min(job.jobs, _MOST_STREAMS))
         progress = _Progress(telling, len(parts))
         tolerated = [*_definitions(replace(job, jobs=1), head, before, work)]

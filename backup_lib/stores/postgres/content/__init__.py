@@ -9,8 +9,10 @@ from backup_lib.stores.postgres.content.fingerprint import (
     compared,
     read_beside,
     take,
+    take_held,
     whole,
 )
+from backup_lib.stores.postgres.content.holding import held
 from backup_lib.stores.postgres.content.schema import Circumstances
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "Beside",
     "Circumstances",
     "compared",
+    "held",
     "read_beside",
     "take",
+    "take_held",
     "whole",
 ]

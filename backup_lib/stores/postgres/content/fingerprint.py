@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from backup_lib.model import Fingerprint, Item, NotCovered
 from backup_lib.stores.postgres.content.expressions import Sums
+from backup_lib.stores.postgres.content.holding import Held, held
 from backup_lib.stores.postgres.content.large_objects import large_objects
 from backup_lib.stores.postgres.content.scan import cancelled_with, scan
 from backup_lib.stores.postgres.content.schema import (
@@ -30,13 +31,11 @@ from backup_lib.stores.postgres.content.session import (
     printable,
 )
 from backup_lib.stores.postgres.content.tables import (
+    GENERATED,
     Catalogue,
     Table,
-    lock,
     measured,
     parts,
-    read_catalogue,
-    refuse_changed,
 )
 from backup_lib.stores.postgres.failures import translated
 from backup_lib.work import Work
@@ -46,6 +45,12 @@ from restoreproof.events import step
 METHOD = "postgres/2"
 ROWS_METHOD = "postgres/1"
 """Rows, large objects and sequences, without definitions."""
+
+_COMPUTED_ANEW = (
+    "what {} holds is in no dump: the restore computes them anew, and otherwise where the "
+    "expression rests on a setting of the session or role that wrote them, or on other tables; the "
+    "table may differ in nothing else"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ def compared(
         Interrupted: it was asked for.
         Unreachable: the server failed.
     """
-    rows = take(connect, snapshot=None, jobs=jobs, work=work)
+    rows = _explained(take(connect, jobs=jobs, work=work), taken, connect)
     if taken.method == ROWS_METHOD:
         return rows
     schema = read_schema(connect, snapshot=None, work=work, like=given.source_major)
@@ -121,7 +126,32 @@ def compared(
     return with_schema(rows, settled(schema, taken, given), METHOD)
 
 
-def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fingerprint:
+def _explained(rows: Fingerprint, taken: Fingerprint, connect: Connect) -> Fingerprint:
+    """With a remark beside each table that may differ only in what the restore computed."""
+    source = {(item.kind, item.name): item for item in taken.items}
+    differ = {
+        item.name
+        for item in rows.items
+        if item.kind == "table" and source.get((item.kind, item.name), item) != item
+    }
+    if not differ:
+        return rows
+    with translated("reading the generated columns"), opened(connect, None) as session:
+        computed = {printable(str(name)): str(columns) for name, columns in session.rows(GENERATED)}
+    gaps = [
+        NotCovered("generated columns", name, _COMPUTED_ANEW.format(computed[name]))
+        for name in sorted(differ & computed.keys())
+    ]
+    return replace(rows, not_covered=(*rows.not_covered, *gaps))
+
+
+def take(connect: Connect, *, jobs: int, work: Work) -> Fingerprint:
+    """Take the fingerprint of a database at rest: :func:`take_held` of its tables as they are."""
+    with held(connect, snapshot=None, work=work) as tables:
+        return take_held(connect, tables, jobs=jobs, work=work)
+
+
+def take_held(connect: Connect, held_tables: Held, *, jobs: int, work: Work) -> Fingerprint:
     """Take the fingerprint of a database's rows, large objects and sequences.
 
     Sequences are read when it starts: bracket them (:func:`.sequences.bracketed`) with values read
@@ -129,25 +159,20 @@ def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fi
 
     Args:
         connect: makes a connection to the database, as a role that may read all of it.
-        snapshot: the exported snapshot that the dump is taken from; None for a copy at rest.
+        held_tables: of that database.
         jobs: number of connections that read, beside the one that holds the locks.
         work: to be told and stopped by.
 
     Raises:
         Interrupted: it was asked for.
         Refused: row security hides rows from this role.
-        Unreachable: the server failed, refuses this role, or stood still for too long; or the
-            snapshot does not see the rows of a table that was changed since.
+        Unreachable: the server failed, refuses this role, or stood still for too long.
     """
-    with translated("taking the fingerprint"), opened(connect, snapshot) as session:
+    session, catalogue = held_tables.session, held_tables.catalogue
+    with translated("taking the fingerprint"):
         with cancelled_with(work, session):
             sequences = next_values(session)
             unread = unreadable(session)
-            standby = bool(session.row("SELECT pg_is_in_recovery()")[0])
-            catalogue = read_catalogue(session, standby=standby)
-            lock(session, catalogue.tables)
-            if snapshot is not None:
-                refuse_changed(session, catalogue.tables)
             tables = measured(session, catalogue.tables)
         size = sum(table.size for table in tables)
         with step(
@@ -160,7 +185,7 @@ def take(connect: Connect, *, snapshot: str | None, jobs: int, work: Work) -> Fi
             found = scan(
                 (part for table in tables for part in parts(table)),
                 connect,
-                snapshot,
+                held_tables.snapshot,
                 session,
                 jobs,
                 work,

@@ -154,6 +154,17 @@ def _left_out(  # one rule of pg_dump a line
     return None
 
 
+GENERATED = f"""
+SELECT format('%I.%I', n.nspname, c.relname)::text,
+       string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attgenerated = 's' AND NOT a.attisdropped AND {USER_SCHEMA}
+GROUP BY 1
+"""
+"""Tables with columns that are computed when a row is written, and those columns."""
+
+
 def measured(session: Session, tables: tuple[Table, ...]) -> list[Table]:
     """The same tables with their sizes, largest first. Lock them before that."""
     sizes = {

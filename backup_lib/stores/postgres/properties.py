@@ -1,0 +1,110 @@
+"""Settings, grants and comment of the database itself, out of its dump.
+
+``pg_restore --create`` makes the settings before it loads a row, and then loads them under these
+settings: a generated column or a check may depend on one. Our databases are made with other names,
+and so their settings are made here, at the same moment.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from backup_lib.model import Target
+from backup_lib.stores.postgres import archive
+from backup_lib.stores.postgres.plain import run_script
+from backup_lib.stores.postgres.programs import Programs
+from backup_lib.work import Work
+
+_NAME = rb'(?:"(?:[^"]|"")*"|[^\s";]+)'
+_SETTING = re.compile(
+    rb"ALTER (?:DATABASE |(ROLE )" + _NAME + rb" IN DATABASE )(" + _NAME + rb") SET \"?([\w.]+)",
+    re.DOTALL,
+)
+
+_HINDER = {
+    "default_transaction_read_only": "off",
+    "idle_session_timeout": "0",
+    "exit_on_error": "off",
+    "role": "none",
+}
+"""Settings under which nothing could be loaded, and what they are while we load."""
+
+_ANY_ERROR = (re.compile(r".*", re.DOTALL),)
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What a dump says about the database itself.
+
+    Attributes:
+        script: SQL that makes all of it; empty where there is nothing.
+    """
+
+    script: bytes
+
+    def settings(self, database: str, *, roles: bool) -> bytes:
+        """SQL that makes its settings for the database of that name.
+
+        Args:
+            database: any name.
+            roles: those of single roles too; the roles exist.
+        """
+        name = sql.Identifier(database).as_bytes()
+        found: list[bytes] = []
+        for statement in archive.statements(self.script):
+            match = _SETTING.match(statement)
+            if match and (roles or not match[1]):
+                found.append(statement[: match.start(2)] + name + statement[match.end(2) :])
+        return b"".join(statement + b"\n" for statement in found)
+
+    def overridden(self) -> Mapping[str, str]:
+        """Settings for the sessions that load, against those that would hinder them."""
+        matches = map(_SETTING.match, archive.statements(self.script))
+        made = {match[3].decode() for match in matches if match}
+        return {name: word for name, word in _HINDER.items() if name in made}
+
+
+def make_settings(
+    properties: Properties,
+    place: Target,
+    database: str,
+    programs: Programs,
+    work: Work,
+    *,
+    roles: bool,
+    strict: bool,
+) -> tuple[str, ...]:
+    """Give a database the settings of its source, before anything is loaded into it.
+
+    Args:
+        properties: of the source.
+        place: any other database of that server.
+        database: that has just been made.
+        programs: folder of psql.
+        work: the circumstances.
+        roles: settings of single roles too.
+        strict: an error is one; else it is a remark.
+
+    Returns:
+        remarks for people.
+
+    Raises:
+        JudgedBad, Unreachable, Inconclusive: as :func:`.plain.run_script`.
+    """
+    script = properties.settings(database, roles=roles)
+    if not script:
+        return ()
+    allowed = () if strict else _ANY_ERROR
+    refused = run_script(place, programs, io.BytesIO(script), work, allowed=allowed)
+    return tuple(f"a setting of the database was not made: {error}" for error in refused)
+
+
+def forget_settings(admin: psycopg.Connection, database: str) -> None:
+    """Take the settings away again: they belong to another name."""
+    admin.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(database)))
