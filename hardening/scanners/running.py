@@ -86,7 +86,10 @@ class Plan:
             others were not all read. None where the arguments say it all.
         program: name of the executable.
         report: file that the report is written to; standard output where None.
+        gaps: what cannot even be named to it.
         control: the path of the planted file, as findings have it; empty where there is none.
+        endings: exit codes that go with a report. Any other one that the report does not explain
+            says that the tool failed.
         env: beyond the clean environment.
         version_args: what makes it state its version.
         over_time: tells, from what the tool said, whether it ran into a limit of its own.
@@ -101,7 +104,9 @@ class Plan:
     program: str
     files: tuple[str, ...] | None = None
     report: Path | None = None
+    gaps: tuple[NotScanned, ...] = ()
     control: str = ""
+    endings: frozenset[int] = frozenset({0, 1})
     env: Mapping[str, str] = field(default_factory=dict)
     version_args: tuple[str, ...] = ("--version",)
     over_time: Callable[[str], bool] = lambda _said: False
@@ -144,7 +149,7 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
     )
     facts = {"scanner": circumstances.name, "supported": str(plan.supported)}
     if program is None or why_not is not None:
-        gaps = (why_not,) if why_not else ()
+        gaps = (*((why_not,) if why_not else ()), *plan.gaps)
         return Scan(plan.tool, version, not_scanned=gaps, facts=facts)
     large = {name for name in plan.files or () if _is_large(request.root / name)}
     reading = _reading(_with_files(plan, large), program, request, circumstances)
@@ -154,7 +159,7 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
         tool=plan.tool,
         version=version,
         scanned=reading.scanned,
-        not_scanned=reading.not_scanned,
+        not_scanned=(*reading.not_scanned, *plan.gaps),
         findings=reading.findings,
         data_from=reading.data_from,
         seconds=request.clock.monotonic() - begun,
@@ -199,6 +204,11 @@ def not_asked(
     return Scan(tool, "", not_scanned=(gap, *rest), facts={"scanner": circumstances.name})
 
 
+def nothing_there(tool: str, circumstances: Circumstances) -> Scan:
+    """A scan that found nothing to look at; the policy never takes it for a pass."""
+    return Scan(tool, "", facts={"scanner": circumstances.name})
+
+
 def settle(plan: Plan, reading: Reading, returncode: int) -> Reading:
     """What a reading is worth beside what was expected, the control and the exit code."""
     findings = tuple(one for one in reading.findings if one.place.path != plan.control)
@@ -220,14 +230,17 @@ def settle(plan: Plan, reading: Reading, returncode: int) -> Reading:
         for name in sorted(set(plan.expected) - set(scanned) - told)
     )
     gaps = (*reading.not_scanned, *missing)
-    if returncode != 0 and not gaps and not findings and not plan.control:
+    unexplained = returncode not in plan.endings and not reading.not_scanned
+    if unexplained or (returncode != 0 and not gaps and not findings and not plan.control):
         scanned = ()
+        said = "its report is clean" if not findings else "its report does not say why"
         gaps = (
             NotScanned(
                 plan.tool,
-                f"{plan.program} ended with exit code {returncode}, but its report is clean",
+                f"{plan.program} ended with exit code {returncode}, but {said}",
                 "run it by hand to see what it means",
             ),
+            *(NotScanned(name, f"{plan.program} failed") for name in plan.expected),
         )
     return replace(reading, scanned=scanned, not_scanned=gaps, findings=findings)
 

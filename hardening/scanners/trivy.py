@@ -15,14 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hardening.model import Scan
 from hardening.scanners.base import Circumstances, Request
 from hardening.scanners.dockerfiles import is_dockerfile
-from hardening.scanners.files import files_below
+from hardening.scanners.files import There, there_is
+from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, find_program, network_env
-from hardening.scanners.running import Plan, Reading, not_asked, scan_by_plan
+from hardening.scanners.running import Plan, Reading, not_asked, nothing_there, scan_by_plan
 from hardening.scanners.trivy_report import read
 from restoreproof.config.model import ConfigPath, Settings
 from restoreproof.errors import Interrupted, RestoreproofError
@@ -82,24 +83,16 @@ class Database:
     updated: datetime
 
 
-class Trivy:
+class Trivy(Plugin[TrivySettings]):
     """The scanner."""
 
     tool = "trivy"
+    model = TrivySettings
+    supported = SUPPORTED
 
     def __init__(self, settings: TrivySettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
+        super().__init__(settings, circumstances)
         self._cache = settings.cache or default_cache()
-
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return TrivySettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Trivy:
-        assert isinstance(settings, TrivySettings)
-        return cls(settings, circumstances)
 
     @property
     def _target(self) -> str:
@@ -108,17 +101,34 @@ class Trivy:
         return self._settings.path
 
     def expected(self, root: Path) -> tuple[str, ...]:
-        if self._settings.mode != "config":
-            return (self._target,) if self._target else ()
+        there = self._there(root)
+        return (*self._expected(there), *(gap.name for gap in there.gaps))
+
+    def _there(self, root: Path) -> There:
+        mode, start = self._settings.mode, (self._settings.path,)
         skipped = self._settings.skip
-        return files_below(
-            root,
-            lambda path: is_dockerfile(path) and not any(map(path.is_relative_to, skipped)),
-            (self._settings.path,),
-        )
+        if mode == "config":
+            return there_is(root, is_dockerfile, start, demanded=True, skipped=skipped)
+        if mode in {"secret", "fs"}:
+            return there_is(
+                root, lambda _path: True, start, demanded=True, skipped=skipped, by_name=False
+            )
+        return There((self._target,) if self._target else ())
+
+    def _expected(self, there: There) -> tuple[str, ...]:
+        """What it can be asked for: Dockerfiles, or the one folder where there is a file in it."""
+        if self._settings.mode in {"secret", "fs"}:
+            return (self._target,) if there.files else ()
+        return there.files
 
     def scan(self, request: Request) -> Scan:
-        expected = self.expected(request.root)
+        there = self._there(request.root)
+        scan = self._scan(request, self._expected(there))
+        return replace(scan, not_scanned=(*scan.not_scanned, *there.gaps))
+
+    def _scan(self, request: Request, expected: tuple[str, ...]) -> Scan:
+        if not expected:
+            return nothing_there(self.tool, self._circumstances)
         data: Database | None = None
         if self._looks_for_vulnerabilities:
             data = self._database(request)
@@ -201,6 +211,7 @@ class Trivy:
             expected=expected,
             read=reader,
             env=docker,
+            endings=frozenset({0}),
             over_time=lambda said: _OVER_TIME in said,
         )
 
