@@ -53,6 +53,7 @@ def main(path: str) -> None:
         print("ready", flush=True)
         while not select.select([sys.stdin], [], [], PAUSE)[0]:
             longest = max(longest, _ask(server))
+        longest = max(longest, _ask(server))  # it was not asked yet since the work's last moment
     print(longest)
 
 
