@@ -56,6 +56,7 @@ class Bandit(FileScanner[BanditSettings]):
         "import pickle\n\n\ndef control(text, data):\n    exec(text)\n    pickle.loads(data)\n",
     )
     report = "bandit.json"
+    largest = 16 << 20  # generated modules are long
 
     def accepts(self, path: PurePosixPath) -> bool:
         return path.suffix == ".py"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from hardening.model import Cause, NotScanned
+from restoreproof.quantities import readable_size
 
 PRUNED = frozenset(
     {
@@ -31,6 +32,10 @@ PRUNED = frozenset(
     }
 )
 """Folders that hold what was installed or made, not what is written here."""
+
+LARGEST = 1 << 20
+"""Bytes of one file beyond which no tool is given it: nobody wrote that by hand, and some take a
+hundred times as much memory for it."""
 
 VENDORED = frozenset({"_vendor", "vendor", "vendored", "third_party", "_vendored"})
 """Names of folders that hold copies of other people's packages."""
@@ -67,6 +72,7 @@ def there_is(
     demanded: bool = False,
     skipped: Iterable[str] = (),
     by_name: bool = True,
+    most: int | None = None,
 ) -> There:
     """What there is below ``root``.
 
@@ -78,8 +84,9 @@ def there_is(
         skipped: folders that are left out, relative to ``root``.
         by_name: whether ``accept`` goes by the name, so that a link or a pipe of such a name is a
             gap; where everything is accepted, links are nobody's content.
+        most: bytes; a larger file is a gap.
     """
-    walk = _Walk(root, accept, frozenset(skipped), by_name)
+    walk = _Walk(root, accept, frozenset(skipped), by_name, most)
     for start in starts:
         walk.begin(start, demanded=demanded)
     return walk.result()
@@ -91,6 +98,7 @@ class _Walk:
     accept: Callable[[PurePosixPath], bool]
     skipped: frozenset[str]
     by_name: bool
+    most: int | None
     files: set[str] = field(default_factory=set)
     gaps: dict[str, NotScanned] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
@@ -147,10 +155,12 @@ class _Walk:
             self.links[name] = os.path.relpath(os.path.realpath(path), os.path.realpath(self.root))
 
     def _file(self, name: str, path: Path) -> None:
-        if os.access(path, os.R_OK):
-            self.files.add(name)
-        else:
+        if not os.access(path, os.R_OK):
             self._gap(name, "cannot be read: Permission denied")
+        elif self.most is not None and path.stat().st_size > self.most:
+            self._gap(name, f"is larger than {readable_size(self.most)}", "leave it out")
+        else:
+            self.files.add(name)
 
     def _told(self, path: Path) -> str:
         return os.path.relpath(path, self.root)

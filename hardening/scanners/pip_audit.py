@@ -29,6 +29,9 @@ from restoreproof.config.model import Settings
 CONTROLS = (("jinja2", "2.10"), ("pyyaml", "5.1"), ("django", "1.2"), ("urllib3", "1.24"))
 """Versions that every service knows to be vulnerable; the first that is nowhere pinned is used."""
 
+_LARGEST_LOCK = 16 << 20
+"""Bytes."""
+
 OWN = "own"
 """What ``vendored`` says of a folder that is no copy of a package."""
 
@@ -99,7 +102,9 @@ class PipAudit(Plugin[PipAuditSettings]):
         """The locks, and what was written down and is not there."""
         patterns = self._settings.requirements
         there = there_is(
-            root, lambda path: any(fnmatchcase(str(path), pattern) for pattern in patterns)
+            root,
+            lambda path: any(fnmatchcase(str(path), pattern) for pattern in patterns),
+            most=_LARGEST_LOCK,
         )
         if "requirements" not in self._settings.model_fields_set:
             return there

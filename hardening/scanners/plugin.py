@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from hardening.model import Scan
 from hardening.scanners.base import Circumstances, Request
-from hardening.scanners.files import There, there_is
+from hardening.scanners.files import LARGEST, There, there_is
 from hardening.scanners.programs import Versions
 from hardening.scanners.running import Plan, Reading, scan_by_plan
 from restoreproof.config.model import Settings
@@ -61,6 +61,7 @@ class FileScanner(Plugin[P], ABC):
         configuration: name and content of what stands in for a configuration that lies about.
         report: name of the file that it writes its report to; standard output where None.
         version_args: what makes it state its version.
+        largest: bytes of a file; a larger one is not given to it.
         endings: exit codes that go with a report; any other one says that it failed.
     """
 
@@ -69,6 +70,7 @@ class FileScanner(Plugin[P], ABC):
     configuration: ClassVar[tuple[str, str] | None] = None
     report: ClassVar[str | None] = None
     version_args: ClassVar[tuple[str, ...]] = ("--version",)
+    largest: ClassVar[int] = LARGEST
     endings: ClassVar[frozenset[int]] = frozenset({0, 1})
 
     @abstractmethod
@@ -95,6 +97,7 @@ class FileScanner(Plugin[P], ABC):
             lambda path: str(path) in named or self.accepts(path),
             named,
             demanded="paths" in self._settings.model_fields_set,
+            most=self.largest,
         )
 
     def expected(self, root: Path) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ _ANY_CODE = range(-64, 256)
 _LONGEST_ARGUMENTS = 1_500_000
 """Bytes; systems refuse 2 MiB."""
 
-LARGEST_FILE = 16 * 1024 * 1024
-"""Bytes of one file beyond which no tool is given it: nobody wrote that by hand."""
+MEMORY = 4 << 30
+"""Bytes of data that a tool may have: a hostile file must not take the whole machine's."""
 
 
 class _OverTime(Interrupted):
@@ -151,10 +151,7 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
     if program is None or why_not is not None:
         gaps = (*((why_not,) if why_not else ()), *plan.gaps)
         return Scan(plan.tool, version, not_scanned=gaps, facts=facts)
-    large = {name for name in plan.files or () if _is_large(request.root / name)}
-    reading = _reading(_with_files(plan, large), program, request, circumstances)
-    if large:
-        reading = _without(reading, large)
+    reading = _reading(_with_files(plan), program, request, circumstances)
     return Scan(
         tool=plan.tool,
         version=version,
@@ -167,32 +164,12 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
     )
 
 
-def _is_large(path: Path) -> bool:
-    try:
-        return path.stat().st_size > LARGEST_FILE
-    except OSError:
-        return False
-
-
-def _with_files(plan: Plan, large: set[str]) -> Plan:
+def _with_files(plan: Plan) -> Plan:
     """The plan with its files, and the control as the last of them, among the arguments."""
     if plan.files is None:
         return plan
-    named = [f"./{name}" for name in plan.files if name not in large]
+    named = [f"./{name}" for name in plan.files]
     return replace(plan, args=[*plan.args, *named, plan.control])
-
-
-def _without(reading: Reading, large: set[str]) -> Reading:
-    gaps = tuple(
-        NotScanned(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MiB", "leave it out")
-        for name in sorted(large)
-    )
-    told = tuple(gap for gap in reading.not_scanned if gap.name not in large)
-    return replace(
-        reading,
-        scanned=tuple(name for name in reading.scanned if name not in large),
-        not_scanned=(*told, *gaps),
-    )
 
 
 def not_asked(
@@ -310,6 +287,7 @@ def _run(plan: Plan, program: Path, request: Request, of: Circumstances) -> _Ran
         cwd=request.root,
         title=plan.program,
         accept=_ANY_CODE,
+        memory=MEMORY,
     )
     raw = bytes(pieces)
     if plan.report is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from pydantic import Field
 from hardening.model import Scan
 from hardening.scanners.base import Circumstances, Request
 from hardening.scanners.dockerfiles import is_dockerfile
-from hardening.scanners.files import There, there_is
+from hardening.scanners.files import LARGEST, There, there_is
 from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, find_program, network_env
 from hardening.scanners.running import Plan, Reading, not_asked, nothing_there, scan_by_plan
@@ -108,7 +109,9 @@ class Trivy(Plugin[TrivySettings]):
         mode, start = self._settings.mode, (self._settings.path,)
         skipped = self._settings.skip
         if mode == "config":
-            return there_is(root, is_dockerfile, start, demanded=True, skipped=skipped)
+            return there_is(
+                root, is_dockerfile, start, demanded=True, skipped=skipped, most=LARGEST
+            )
         if mode in {"secret", "fs"}:
             return there_is(
                 root, lambda _path: True, start, demanded=True, skipped=skipped, by_name=False
@@ -123,10 +126,10 @@ class Trivy(Plugin[TrivySettings]):
 
     def scan(self, request: Request) -> Scan:
         there = self._there(request.root)
-        scan = self._scan(request, self._expected(there))
+        scan = self._scan(request, self._expected(there), [gap.name for gap in there.gaps])
         return replace(scan, not_scanned=(*scan.not_scanned, *there.gaps))
 
-    def _scan(self, request: Request, expected: tuple[str, ...]) -> Scan:
+    def _scan(self, request: Request, expected: tuple[str, ...], left_out: Sequence[str]) -> Scan:
         if not expected:
             return nothing_there(self.tool, self._circumstances)
         data: Database | None = None
@@ -144,7 +147,7 @@ class Trivy(Plugin[TrivySettings]):
         if control.not_scanned:
             rest = tuple(replace(control.not_scanned[0], name=name) for name in expected)
             return replace(control, not_scanned=(*control.not_scanned, *rest))
-        scan = scan_by_plan(self._plan(request, expected), request, self._circumstances)
+        scan = scan_by_plan(self._plan(request, expected, left_out), request, self._circumstances)
         facts = {**scan.facts, "mode": self._settings.mode}
         if data is not None:
             facts["database"] = f"{data.updated:%Y-%m-%d %H:%M} UTC"
@@ -159,7 +162,7 @@ class Trivy(Plugin[TrivySettings]):
     def _looks_for_vulnerabilities(self) -> bool:
         return self._settings.mode in {"fs", "image", "sbom"}
 
-    def _plan(self, request: Request, expected: tuple[str, ...]) -> Plan:
+    def _plan(self, request: Request, expected: tuple[str, ...], left_out: Sequence[str]) -> Plan:
         mode = self._settings.mode
         command: list[str] = ["sbom"] if mode == "sbom" else ["image" if mode == "image" else "fs"]
         if mode != "sbom":
@@ -170,6 +173,8 @@ class Trivy(Plugin[TrivySettings]):
             command += ["--image-config-scanners", "misconfig,secret"]
         for folder in self._settings.skip:
             command += ["--skip-dirs", folder]
+        for name in left_out if mode == "config" else ():
+            command += ["--skip-files", _literally(name)]
         if self._settings.archive and mode == "image":
             command += ["--input", str(self._settings.archive)]
         else:
@@ -258,6 +263,11 @@ def _quiet(request: Request) -> list[str]:
         "--skip-version-check",
         "--disable-telemetry",
     ]
+
+
+def _literally(name: str) -> str:
+    """A path as a pattern of Trivy that matches nothing else."""
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", name)
 
 
 def default_cache() -> Path:

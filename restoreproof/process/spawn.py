@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ class Command:
         user: the login name to run as; taking another one than ours needs root.
         pass_fds: descriptors that stay open in the child, under the same numbers.
         title: the name of it in messages; the program's file name where it is empty.
+        memory: bytes of data that it and its children may each have; no limit where 0.
     """
 
     argv: Sequence[str] = field(repr=False)
@@ -32,6 +35,7 @@ class Command:
     user: str | None = None
     pass_fds: Sequence[int] = ()
     title: str = ""
+    memory: int = 0
 
     @property
     def program(self) -> str:
@@ -49,7 +53,7 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
     """
     uid, gid, groups = _identity(command.user)
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             list(command.argv),
             env=dict(command.env),
             cwd=command.cwd,
@@ -69,6 +73,15 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
         raise _translated(error, command) from error
     except subprocess.SubprocessError as error:
         raise _no_such_identity(command) from error
+    _limit_memory(child.pid, command.memory)
+    return child
+
+
+def _limit_memory(pid: int, memory: int) -> None:
+    """From outside, right after the start: code between fork and exec is not safe with threads."""
+    if memory and hasattr(resource, "prlimit"):  # Linux alone has it
+        with suppress(OSError):  # it has ended already
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
 
 
 def _identity(user: str | None) -> tuple[int | None, int | None, list[int] | None]:

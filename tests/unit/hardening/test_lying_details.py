@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -59,6 +60,18 @@ def test_an_endless_report_is_cut_off_and_no_pass(
     assert time.monotonic() - begun < 20
     assert judged(scan).verdict is Verdict.INCONCLUSIVE
     assert scan.scanned == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of others")
+@each
+def test_a_child_that_wants_all_memory_gets_no_more_than_its_share(
+    bench: Bench, specimen: Specimen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "MEMORY", 256 << 20)
+    hog = f"exec {sys.executable} -S -c 'bytearray(1 << 30)'"
+    scan = bench.scan(specimen, "", hog)
+    assert judged(scan).verdict is Verdict.INCONCLUSIVE
+    assert scan.not_scanned[0].reason.endswith("said: MemoryError")
 
 
 @each

@@ -221,20 +221,32 @@ def test_trivy_of_another_format_is_not_judged(bench: Bench) -> None:
     assert judged(scan).verdict is Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("kind", ["bandit", "hadolint", "compose-lint"])
+BIG = {
+    "actionlint": ".github/workflows/big.yml",
+    "bandit": "big.py",
+    "check-jsonschema": ".github/workflows/big.yml",
+    "compose-lint": "big/compose.yaml",
+    "hadolint": "big/Dockerfile",
+    "pip-audit": "requirements/big.txt",
+    "trivy": "big/Dockerfile",
+    "zizmor": ".github/workflows/big.yml",
+}
+
+
+@each
 def test_a_file_of_a_hundred_megabytes_is_given_to_no_tool(
-    bench: Bench, kind: str, tmp_path: Path
+    bench: Bench, specimen: Specimen, tmp_path: Path
 ) -> None:
-    specimen = SPECIMENS[kind]
-    names = {"bandit": "big.py", "hadolint": "big/Dockerfile", "compose-lint": "big/compose.yaml"}
-    path = tmp_path / "root" / names[kind]
+    name = BIG[specimen.kind]
+    path = tmp_path / "root" / name
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
         file.truncate(100_000_000)
     scan = bench.scan(specimen, specimen.clean, 'echo "$@" >"$here/arguments"')
-    assert [gap.name for gap in scan.not_scanned] == [names[kind]]
-    assert "larger than 16 MiB" in scan.not_scanned[0].reason
-    assert names[kind] not in (tmp_path / "bin" / "arguments").read_text()
+    assert [gap.name for gap in scan.not_scanned] == [name]
+    assert "is larger than" in scan.not_scanned[0].reason
+    given = (tmp_path / "bin" / "arguments").read_text()
+    assert f"--skip-files {name}" in given if specimen.kind == "trivy" else name not in given
     assert judged(scan).verdict is Verdict.INCONCLUSIVE
 
 
