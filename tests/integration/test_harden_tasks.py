@@ -220,3 +220,26 @@ def test_an_unknown_rule_is_a_wrong_call(folder: Path) -> None:
     done = call(folder, "harden.explain", "DS-9999")
     assert done.returncode == 3
     assert "nothing is known here" in done.stderr
+
+
+def test_nothing_of_a_hostile_tree_is_printed_raw(tmp_path: Path) -> None:
+    for name in ("\x1b]0;owned\x07red", "new\nline", "::error::x", "\u202eevil", "|cell|<b>@all"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text(f"FROM {name.splitlines()[0]}\nUSER root\n")
+        (tmp_path / name / "a.py").write_text("import subprocess\nsubprocess.call(x, shell=True)\n")
+    (tmp_path / "\x1b[2Jout.py").symlink_to("/etc/passwd")
+    (tmp_path / "restoreproof.toml").write_text(f'{BANDIT}[scanner.rules]\nkind = "restoreproof"\n')
+    argv = ("harden.scan", "--sarif", "sarif", "--markdown", "summary.md", "--output", "out.json")
+    done = call(tmp_path, *argv)
+    assert done.returncode == 1
+    written = [(tmp_path / name).read_text() for name in ("summary.md", "out.json")]
+    written += [path.read_text() for path in (tmp_path / "sarif").iterdir()]
+    assert len(written) == 4
+    for text in (done.stdout, done.stderr, *written):
+        allowed = "\n\u200b\ufe0f"
+        assert [one for one in text if not one.isprintable() and one not in allowed] == []
+        assert not [line for line in text.splitlines() if line.startswith("::")]
+    assert "<b>" not in written[0]
+    assert "@all" not in written[0]
+    gaps = json.loads(written[1])["result"]["judgement"]["gaps"]
+    assert [gap["what"]["name"] for gap in gaps] == ["\x1b[2Jout.py"]
