@@ -86,6 +86,7 @@ def command(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     closely: bool = False,
+    accept: Iterable[int] = (0,),
 ) -> Sample:
     """Run a command once.
 
@@ -95,9 +96,10 @@ def command(
         cwd: the folder to start in.
         env: the whole environment; ours where it is not given.
         closely: watch the memory so closely that the time is worth nothing.
+        accept: exit codes of a run that did its work.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: it ended with another one.
     """
     servers = tuple(servers)
     pause, share = _CLOSELY if closely else _NOW_AND_THEN
@@ -111,7 +113,7 @@ def command(
         wall = time.monotonic() - begun
     child.returncode = code
     server_cpu = sum(map(cpu_seconds, servers)) - before
-    if code:
+    if code not in accept:
         raise SystemExit(f"a measured command ended with {code}: {Path(argv[0]).name}")
     return Sample(wall, own_cpu + server_cpu, server_cpu, watcher.peak)
 

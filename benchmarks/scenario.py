@@ -78,6 +78,8 @@ SCENARIOS = {
     "postgres-restore": "benchmarks.scenarios.postgres_restore:measure",
     "postgres-memory": "benchmarks.scenarios.postgres_memory:measure",
     "valkey-blocked": "benchmarks.scenarios.valkey_blocked:measure",
+    "security": "benchmarks.scenarios.security:measure",
+    "dockerfiles": "benchmarks.scenarios.dockerfiles:measure",
     "peers": "benchmarks.scenarios.peers:measure",
 }
 """In the order in which they run; a further store adds its line here."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from restoreproof.tasking import execute, options_help
+from restoreproof.errors import UsageError
+from restoreproof.tasking import Run, execute, options_help
 
 if TYPE_CHECKING:
     from hardening.config import HardeningConfig
@@ -22,6 +25,67 @@ _REPORTS = {
     "output": "write the result document to this file too",
 }
 """Help of the options that all judging tasks share."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """What all judging tasks do alike: check where reports go, judge, write them, show one."""
+
+    task: str
+    config: str | None
+    sarif: str | None
+    markdown: str | None
+    output: str | None
+    json: bool
+    quiet: bool
+    events: str | None
+
+    def by(self, work: Callable[[HardeningConfig, Run], Report]) -> None:
+        """Judge by that service."""
+        from hardening.reports.console import render_report
+
+        def call(run: Run) -> Report:
+            for path in (self.markdown, self.output):
+                _writable(path)
+            if self.sarif and Path(self.sarif).exists() and not Path(self.sarif).is_dir():
+                raise UsageError(f"{self.sarif} is a file", hint="--sarif names a folder")
+            report = work(_config(self.config), run)
+            self._write(report)
+            return report
+
+        execute(
+            self.task,
+            call,
+            render=render_report,
+            json=self.json,
+            quiet=self.quiet,
+            events=self.events,
+        )
+
+    def _write(self, report: Report) -> None:
+        from hardening.reports.markdown import markdown_summary
+        from hardening.reports.sarif import write_sarif
+        from restoreproof.atomic import write_bytes
+        from restoreproof.reporters.document import result_text
+
+        if self.sarif:
+            write_sarif(report.judgement, Path(self.sarif))
+        if self.markdown:
+            write_bytes(Path(self.markdown), markdown_summary(report).encode(), 0o644)
+        if self.output:
+            verdict = report.verdict
+            text = result_text(self.task, report, verdict=verdict, exit_code=verdict.exit_code)
+            write_bytes(Path(self.output), f"{text}\n".encode(), 0o644)
+
+
+def _writable(path: str | None) -> None:
+    """Told before anything is scanned, not after."""
+    if not path:
+        return
+    if Path(path).is_dir():
+        raise UsageError(f"{path} is a folder", hint="name a file")
+    if not Path(path).absolute().parent.is_dir():
+        raise UsageError(f"there is no folder for {path}", hint="make it, or name another file")
 
 
 def _config(explicit: str | None) -> HardeningConfig:
@@ -57,62 +121,16 @@ def scan(
     events: str | None = None,
 ) -> None:
     """Run the scanners and judge what they say: clean, findings, or could not judge."""
-    from hardening.reports.console import render_report
-    from hardening.services import policy_files as baseline
-    from hardening.services.scan import Options, scan_and_judge
-    from restoreproof.tasking import Run
 
-    def call(run: Run) -> Report:
-        chosen = _config(config)
-        report = scan_and_judge(
-            _before_adoption(chosen) if write_baseline else chosen,
-            Options(tuple(only), offline=offline),
-            emit=run.emit,
-            cancel=run.cancel,
-        )
-        if write_baseline:
-            baseline.write_baseline(_baseline(chosen), report.judgement)
-        _write_reports(report, sarif, markdown, output)
-        return report
+    def work(chosen: HardeningConfig, run: Run) -> Report:
+        from hardening.services.adoption import scan_into_baseline
+        from hardening.services.scan import Options, scan_and_judge
 
-    execute("harden.scan", call, render=render_report, json=json, quiet=quiet, events=events)
+        how = scan_into_baseline if write_baseline else scan_and_judge
+        options = Options(tuple(only), offline=offline)
+        return how(chosen, options, emit=run.emit, cancel=run.cancel)
 
-
-def _baseline(config: HardeningConfig) -> Path:
-    from restoreproof.errors import UsageError
-
-    if config.settings.baseline is None:
-        raise UsageError(
-            "the configuration names no baseline", hint='[hardening] baseline = "baseline.json"'
-        )
-    return config.settings.baseline
-
-
-def _before_adoption(config: HardeningConfig) -> HardeningConfig:
-    """The configuration without the baseline that is about to be written for the first time."""
-    from dataclasses import replace
-
-    if _baseline(config).exists():
-        return config
-    return replace(config, settings=config.settings.model_copy(update={"baseline": None}))
-
-
-def _write_reports(
-    report: Report, sarif: str | None, markdown: str | None, output: str | None
-) -> None:
-    from hardening.reports.markdown import markdown_summary
-    from hardening.reports.sarif import write_sarif
-    from restoreproof.atomic import write_bytes
-    from restoreproof.reporters.document import result_text
-
-    if sarif:
-        write_sarif(report.judgement, Path(sarif))
-    if markdown:
-        write_bytes(Path(markdown), markdown_summary(report).encode(), 0o644)
-    if output:
-        verdict = report.verdict
-        text = result_text("harden.scan", report, verdict=verdict, exit_code=verdict.exit_code)
-        write_bytes(Path(output), f"{text}\n".encode(), 0o644)
+    _Judging("harden.scan", config, sarif, markdown, output, json, quiet, events).by(work)
 
 
 @task(
@@ -148,11 +166,14 @@ def sbom(
             f"{one_line(str(bill.path))} names {bill.components} components (trivy {bill.version})"
         )
 
+    def call(run: Run) -> Sbom:
+        _writable(output)
+        folder = Path(root) if root else _config(config).root
+        return write_sbom(folder, Path(output).absolute(), run.cancel)
+
     execute(
         "harden.sbom",
-        lambda run: write_sbom(
-            Path(root) if root else _config(config).root, Path(output).absolute(), run.cancel
-        ),
+        call,
         render=told,
         json=json,
         quiet=quiet,
@@ -181,16 +202,11 @@ def image(
     events: str | None = None,
 ) -> None:
     """Judge a built image: its configuration, the files of all layers, its packages."""
-    from hardening.reports.console import render_report
     from hardening.services.targets import judge_image
-    from restoreproof.tasking import Run
 
-    def call(run: Run) -> Report:
-        report = judge_image(_config(config), image, run, offline=offline)
-        _write_reports(report, sarif, markdown, output)
-        return report
-
-    execute("harden.image", call, render=render_report, json=json, quiet=quiet, events=events)
+    _Judging("harden.image", config, sarif, markdown, output, json, quiet, events).by(
+        lambda chosen, run: judge_image(chosen, image, run, offline=offline)
+    )
 
 
 @task(
@@ -212,16 +228,11 @@ def compose(
     events: str | None = None,
 ) -> None:
     """Judge Compose files that belong together, merged as Compose does."""
-    from hardening.reports.console import render_report
     from hardening.services.targets import judge_compose
-    from restoreproof.tasking import Run
 
-    def call(run: Run) -> Report:
-        report = judge_compose(_config(config), file, run)
-        _write_reports(report, sarif, markdown, output)
-        return report
-
-    execute("harden.compose", call, render=render_report, json=json, quiet=quiet, events=events)
+    _Judging("harden.compose", config, sarif, markdown, output, json, quiet, events).by(
+        lambda chosen, run: judge_compose(chosen, file, run)
+    )
 
 
 @task(
@@ -243,16 +254,11 @@ def live(
     events: str | None = None,
 ) -> None:
     """Judge how containers run, on the engine that DOCKER_HOST names."""
-    from hardening.reports.console import render_report
     from hardening.services.targets import judge_live
-    from restoreproof.tasking import Run
 
-    def call(run: Run) -> Report:
-        report = judge_live(_config(config), container, run)
-        _write_reports(report, sarif, markdown, output)
-        return report
-
-    execute("harden.live", call, render=render_report, json=json, quiet=quiet, events=events)
+    _Judging("harden.live", config, sarif, markdown, output, json, quiet, events).by(
+        lambda chosen, run: judge_live(chosen, container, run)
+    )
 
 
 collection = Collection("harden", scan, image, compose, live, explain, sbom)

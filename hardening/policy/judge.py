@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from hardening.model import Cause, Finding, Issue, NotScanned, Place, Scan, Severity
 from hardening.policy.model import (
@@ -32,7 +33,12 @@ _AHEAD = timedelta(days=1)
 
 
 def judge(
-    scans: Sequence[Scan], issues: Iterable[Issue], policy: Policy, now: datetime
+    scans: Sequence[Scan],
+    issues: Iterable[Issue],
+    policy: Policy,
+    now: datetime,
+    *,
+    some: bool = False,
 ) -> Judgement:
     """What the policy says.
 
@@ -41,6 +47,7 @@ def judge(
         issues: their findings, brought together.
         policy: what blocks.
         now: the moment of the judgement.
+        some: not all scanners were asked, so that what an ignore is for may not have been seen.
     """
     gaps = tuple(sorted(_gaps(scans, policy, now), key=lambda gap: not gap.blocks))
     used_ignores: Counter[Ignore] = Counter()
@@ -51,7 +58,7 @@ def judge(
         ruling = _rule(issue, policy, now, left)
         _count(issue, policy, used_ignores, used_vex)
         rulings.append(ruling)
-    about = tuple(_about(policy, now, used_ignores, used_vex, complete=not gaps))
+    about = tuple(_about(policy, now, used_ignores, used_vex, complete=not (gaps or some)))
     for found in about:
         issue = Issue(found.rule, (found,), found.severity)
         rulings.append(_rule_by_severity(issue, policy))
@@ -195,30 +202,34 @@ def _about(
 ) -> Iterable[Finding]:
     """Findings about the policy itself. What is unused can only be told after a complete scan."""
     today = now.date()
+    about = partial(_finding, policy.source)
     for ignore in policy.ignores:
         if ignore.expires < today:
             text = f"the ignore of {ignore.id} expired on {ignore.expires}"
-            yield _finding("ignore-expired", text, Severity.MEDIUM, ignore.id, ignore.owner)
+            yield about("ignore-expired", text, Severity.MEDIUM, ignore.id, ignore.owner)
         elif ignore.expires > today + policy.longest:
-            text = f"the ignore of {ignore.id} expires later than {policy.longest.days} days ahead"
-            yield _finding("ignore-too-long", text, Severity.MEDIUM, ignore.id, ignore.owner)
+            days = policy.longest.days
+            text = f"the ignore of {ignore.id} expires later than {days} days ahead"
+            yield about("ignore-too-long", text, Severity.MEDIUM, ignore.id, ignore.owner)
         elif complete and not ignores[ignore]:
             text = f"the ignore of {ignore.id} matches nothing"
-            yield _finding("ignore-unused", text, Severity.LOW, ignore.id, ignore.owner)
+            yield about("ignore-unused", text, Severity.LOW, ignore.id, ignore.owner)
     for statement in policy.vex:
         if complete and not vex[statement]:
             name = min(statement.names)
             text = f"the VEX statement on {name} in {statement.source} matches nothing"
-            yield _finding("vex-unused", text, Severity.INFO, name, statement.source)
+            yield about("vex-unused", text, Severity.INFO, name, statement.source)
 
 
-def _finding(rule: str, title: str, severity: Severity, about: str, whose: str) -> Finding:
+def _finding(
+    source: str, rule: str, title: str, severity: Severity, about: str, whose: str
+) -> Finding:
     return Finding(
         tool=TOOL,
         rule=rule,
         title=title,
         severity=severity,
-        place=Place("restoreproof.toml", 0, about),
+        place=Place(source, 0, about),
         evidence=f"{about} {whose}",
         fix="take it out, or look at it anew and give it another day",
     )

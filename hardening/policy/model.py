@@ -74,6 +74,7 @@ class Policy:
         baseline: how often each identity was there when the policy was adopted.
         looked_up: severities of what no tool knows one for.
         stricter: severities that block as well where a tool of that name says them.
+        source: the file that it stands in, relative to what is scanned.
     """
 
     block: frozenset[Severity] = frozenset({Severity.CRITICAL, Severity.HIGH})
@@ -86,6 +87,7 @@ class Policy:
     baseline: Mapping[str, int] = field(default_factory=dict)
     looked_up: Mapping[str, Severity] = field(default_factory=dict)
     stricter: Mapping[str, frozenset[Severity]] = field(default_factory=dict)
+    source: str = "restoreproof.toml"
 
 
 class Treatment(StrEnum):

@@ -1,6 +1,7 @@
 """Reading VEX documents: OpenVEX, and the analysis inside CycloneDX. Pure: text in, data out.
 
-Only statements that something is *not affected*, with a justification, or is fixed, are kept.
+Only statements that something is *not affected*, with a justification, or is fixed, are kept; and
+of OpenVEX only those that no later statement of the document takes back.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,23 +57,59 @@ def package_of(purl: str) -> str:
     return f"{name}@{unquote(found['version'])}" if found["version"] else name
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one statement of OpenVEX says: of which names and packages, when, and where in it."""
+
+    names: frozenset[str]
+    packages: frozenset[str]
+    when: datetime | None
+    position: int
+
+    def is_withdrawn_by(self, other: _Said) -> bool:
+        """Whether the other one is later, and about the same; packages without names are all."""
+        if self.when and other.when and self.when != other.when:
+            later = other.when > self.when
+        else:
+            later = other.position > self.position
+        same = "" in other.packages or not other.packages or self._bare() & other._bare()
+        return later and bool(same) and bool(self.names & other.names)
+
+    def _bare(self) -> frozenset[str]:
+        return frozenset(one.rpartition("@")[0] or one for one in self.packages)
+
+
 def _openvex(document: dict[str, Any], source: str) -> Iterator[VexStatement]:
-    for one in document["statements"]:
-        if one["status"] not in {"not_affected", "fixed"}:
-            continue
-        reason = one.get("impact_statement") or one.get("justification") or ""
-        if one["status"] == "fixed":
-            reason = reason or "fixed"
-        if not reason:
-            continue
+    good: list[tuple[_Said, str]] = []
+    bad: list[_Said] = []
+    for position, one in enumerate(document["statements"]):
         about = one["vulnerability"]
         names = {about["name"], *about.get("aliases", [])} if isinstance(about, dict) else {about}
         packages = set()
         for product in one.get("products", []):
             parts = product.get("subcomponents") or [product]
             packages |= {package_of(_id(part)) for part in parts}
-        if "" not in packages and packages:
-            yield VexStatement(frozenset(names), frozenset(packages), str(reason), source)
+        when = _moment(one.get("timestamp") or document.get("timestamp"))
+        said = _Said(frozenset(names), frozenset(packages), when, position)
+        if one["status"] not in {"not_affected", "fixed"}:
+            bad.append(said)
+            continue
+        reason = one.get("impact_statement") or one.get("justification") or ""
+        if one["status"] == "fixed":
+            reason = reason or "fixed"
+        if reason and packages and "" not in packages:
+            good.append((said, str(reason)))
+    for said, reason in good:
+        if not any(said.is_withdrawn_by(other) for other in bad):
+            yield VexStatement(said.names, said.packages, reason, source)
+
+
+def _moment(stated: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(stated))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _id(part: dict[str, Any]) -> str:

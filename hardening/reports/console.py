@@ -40,7 +40,8 @@ def render_report(report: Report) -> RenderableType:
     parts: list[RenderableType] = [*_gaps(judgement.gaps)]
     parts += [_ruling(one) for one in judgement.rulings if one.treatment is Treatment.BLOCKS]
     parts += _others(judgement)
-    parts.append(_scans(judgement.scans))
+    if judgement.scans:
+        parts.append(_scans(judgement.scans))
     verdict = Text(str(judgement.verdict).upper(), _VERDICTS[judgement.verdict])
     parts.append(Text.assemble(verdict, f": {judgement.reason}"))
     return Group(*parts)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
-
-from hardening.model import Finding, NotScanned, Place, Scan, Severity
-from hardening.scanners.base import Circumstances, Request
+from hardening.model import Finding, NotScanned, Place, Severity
 from hardening.scanners.files import line_of, without_values
 from hardening.scanners.foreign import Foreign, below, parse_list
 from hardening.scanners.programs import Versions
-from hardening.scanners.running import Plan, Reading, scan_by_plan
-from hardening.scanners.workflows import WorkflowSettings, workflows_below
-
-SUPPORTED = Versions((1, 7), (2,))
-
-_CONTROL = "on: push\njobs:\n  control:\n    runs-on: ubuntu-latest\n    unknown: 1\n"
+from hardening.scanners.running import Reading
+from hardening.scanners.workflows import WorkflowScanner, WorkflowSettings
 
 _NOT_PARSED = "could not parse as YAML"
 _UNTRUSTED = "potentially untrusted"
@@ -33,48 +27,27 @@ class _Found(Foreign):
     kind: str
 
 
-class Actionlint:
+class Actionlint(WorkflowScanner[ActionlintSettings]):
     """The scanner."""
 
     tool = "actionlint"
+    model = ActionlintSettings
+    supported = Versions((1, 7), (2,))
+    control = (
+        "control.yml",
+        "on: push\njobs:\n  control:\n    runs-on: ubuntu-latest\n    unknown: 1\n",
+    )
+    configuration = ("actionlint.yaml", "{}\n")
+    version_args = ("-version",)
 
-    def __init__(self, settings: ActionlintSettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
-
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return ActionlintSettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Actionlint:
-        assert isinstance(settings, ActionlintSettings)
-        return cls(settings, circumstances)
-
-    def expected(self, root: Path) -> tuple[str, ...]:
-        return workflows_below(root, self._settings.paths)
-
-    def scan(self, request: Request) -> Scan:
-        files = self.expected(request.root)
-        control = request.scratch / "control.yml"
-        control.write_text(_CONTROL)
-        configuration = request.scratch / "actionlint.yaml"
-        configuration.write_text("{}\n")
-        plan = Plan(
-            tool=self.tool,
-            program="actionlint",
-            supported=SUPPORTED,
-            args=[
-                *("-format", "{{json .}}", "-no-color", "-shellcheck=", "-pyflakes="),
-                *("-config-file", str(configuration)),
-            ],
-            expected=files,
-            files=files,
-            read=lambda raw: read(raw, request.root, files),
-            control=str(control),
-            version_args=("-version",),
+    def arguments(self, scratch: Path) -> Sequence[str]:
+        return (
+            *("-format", "{{json .}}", "-no-color", "-shellcheck=", "-pyflakes="),
+            *("-config-file", str(scratch / "actionlint.yaml")),
         )
-        return scan_by_plan(plan, request, self._circumstances)
+
+    def reading(self, raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:
+        return read(raw, root, files)
 
 
 def read(raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel
-
-from hardening.model import Cause, Finding, NotScanned, Place, Scan, Severity
-from hardening.scanners.base import Circumstances, Request
-from hardening.scanners.files import files_below, without_values
+from hardening.model import Cause, Finding, NotScanned, Place, Severity
+from hardening.scanners.files import without_values
 from hardening.scanners.foreign import Foreign, below, parse, severity
+from hardening.scanners.plugin import FileScanner, PathSettings
 from hardening.scanners.programs import Versions
-from hardening.scanners.running import Plan, Reading, scan_by_plan
-from restoreproof.config.model import ConfigPath, Settings
-
-SUPPORTED = Versions((1, 8), (2,))
+from hardening.scanners.running import Reading
+from restoreproof.config.model import ConfigPath
 
 LEVELS = {"low": Severity.LOW, "medium": Severity.MEDIUM, "high": Severity.HIGH}
 
-_CONTROL = "import pickle\n\n\ndef control(text, data):\n    exec(text)\n    pickle.loads(data)\n"
 
-
-class BanditSettings(Settings):
+class BanditSettings(PathSettings):
     """``[scanner.NAME]`` with ``kind = "bandit"``."""
 
-    paths: tuple[str, ...] = (".",)
-    """Files and folders, relative to the root."""
     settings: ConfigPath | None = None
     """Its own configuration, such as ``pyproject.toml``."""
 
@@ -52,49 +45,33 @@ class _Report(Foreign):
     results: list[_Result]
 
 
-class Bandit:
+class Bandit(FileScanner[BanditSettings]):
     """The scanner."""
 
     tool = "bandit"
+    model = BanditSettings
+    supported = Versions((1, 8), (2,))
+    control = (
+        "control.py",
+        "import pickle\n\n\ndef control(text, data):\n    exec(text)\n    pickle.loads(data)\n",
+    )
+    report = "bandit.json"
+    largest = 16 << 20  # generated modules are long
 
-    def __init__(self, settings: BanditSettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
+    def accepts(self, path: PurePosixPath) -> bool:
+        return path.suffix == ".py"
 
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return BanditSettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Bandit:
-        assert isinstance(settings, BanditSettings)
-        return cls(settings, circumstances)
-
-    def expected(self, root: Path) -> tuple[str, ...]:
-        return files_below(root, lambda path: path.suffix == ".py", self._settings.paths)
-
-    def scan(self, request: Request) -> Scan:
-        files = self.expected(request.root)
-        control = request.scratch / "control.py"
-        control.write_text(_CONTROL)
-        report = request.scratch / "bandit.json"
+    def arguments(self, scratch: Path) -> Sequence[str]:
         configuration = self._settings.settings
-        plan = Plan(
-            tool=self.tool,
-            program="bandit",
-            supported=SUPPORTED,
-            args=[
-                *(("-c", str(configuration)) if configuration else ()),
-                # what the source answers is read by us, with its reason
-                *("--quiet", "--ignore-nosec", "-x", "", "-f", "json", "-o", str(report)),
-            ],
-            expected=files,
-            files=files,
-            read=lambda raw: read(raw, request.root),
-            report=report,
-            control=str(control),
+        return (
+            *(("-c", str(configuration)) if configuration else ()),
+            # what the source answers is read by us, with its reason
+            *("--quiet", "--ignore-nosec", "-x", "", "-f", "json"),
+            *("-o", str(scratch / "bandit.json")),
         )
-        return scan_by_plan(plan, request, self._circumstances)
+
+    def reading(self, raw: bytes, root: Path, _files: tuple[str, ...]) -> Reading:
+        return read(raw, root)
 
 
 def read(raw: bytes, root: Path) -> Reading:

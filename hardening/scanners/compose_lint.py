@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from hardening.model import Cause, Finding, NotScanned, Place, Scan, Severity
-from hardening.scanners.base import Circumstances, Request
-from hardening.scanners.files import files_below, line_of, without_values
+from hardening.model import Cause, Finding, NotScanned, Place, Severity
+from hardening.scanners.files import line_of, without_values
 from hardening.scanners.foreign import Foreign, Unreadable, below, parse, severity
+from hardening.scanners.plugin import FileScanner, PathSettings
 from hardening.scanners.programs import Versions
-from hardening.scanners.running import Plan, Reading, scan_by_plan
-from restoreproof.config.model import Settings
-
-SUPPORTED = Versions((0, 30), (1,))
+from hardening.scanners.running import Reading
 
 LEVELS = {
     "low": Severity.LOW,
@@ -23,12 +21,11 @@ LEVELS = {
     "critical": Severity.CRITICAL,
 }
 
-_CONTROL = "services:\n  control:\n    image: control\n    privileged: true\n"
 _NAMES = ("compose", "docker-compose")
 _FORMAT = "2"
 
 
-class ComposeLintSettings(Settings):
+class ComposeLintSettings(PathSettings):
     """``[scanner.NAME]`` with ``kind = "compose-lint"``."""
 
     paths: tuple[str, ...] = (".",)
@@ -65,47 +62,26 @@ class _Report(Foreign):
     warnings: list[_Problem]
 
 
-class ComposeLint:
+class ComposeLint(FileScanner[ComposeLintSettings]):
     """The scanner."""
 
     tool = "compose-lint"
+    model = ComposeLintSettings
+    supported = Versions((0, 30), (1,))
+    control = (
+        "compose.yaml",
+        "services:\n  control:\n    image: control\n    privileged: true\n",
+    )
+    configuration = ("compose-lint.yml", "rules: {}\n")
 
-    def __init__(self, settings: ComposeLintSettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
+    def accepts(self, path: PurePosixPath) -> bool:
+        return is_compose_file(path)
 
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return ComposeLintSettings
+    def arguments(self, scratch: Path) -> Sequence[str]:
+        return ("check", "--format", "json", "--config", str(scratch / "compose-lint.yml"))
 
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> ComposeLint:
-        assert isinstance(settings, ComposeLintSettings)
-        return cls(settings, circumstances)
-
-    def expected(self, root: Path) -> tuple[str, ...]:
-        named = self._settings.paths
-        return files_below(root, lambda path: is_compose_file(path) or str(path) in named, named)
-
-    def scan(self, request: Request) -> Scan:
-        files = self.expected(request.root)
-        control = request.scratch / "compose.yaml"
-        control.write_text(_CONTROL)
-        configuration = request.scratch / "compose-lint.yml"
-        configuration.write_text("rules: {}\n")  # instead of one that lies about somewhere
-        plan = Plan(
-            tool=self.tool,
-            program="compose-lint",
-            supported=SUPPORTED,
-            args=[
-                *("check", "--format", "json", "--config", str(configuration)),
-            ],
-            expected=files,
-            files=files,
-            read=lambda raw: read(raw, request.root, files),
-            control=str(control),
-        )
-        return scan_by_plan(plan, request, self._circumstances)
+    def reading(self, raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:
+        return read(raw, root, files)
 
 
 def is_compose_file(path: PurePosixPath) -> bool:

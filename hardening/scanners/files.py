@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from hardening.model import Cause, NotScanned
+from restoreproof.quantities import readable_size
 
 PRUNED = frozenset(
     {
@@ -29,6 +33,10 @@ PRUNED = frozenset(
 )
 """Folders that hold what was installed or made, not what is written here."""
 
+LARGEST = 1 << 20
+"""Bytes of one file beyond which no tool is given it: nobody wrote that by hand, and some take a
+hundred times as much memory for it."""
+
 VENDORED = frozenset({"_vendor", "vendor", "vendored", "third_party", "_vendored"})
 """Names of folders that hold copies of other people's packages."""
 
@@ -37,26 +45,128 @@ _VALUE = re.compile(r"((?<=\w)(?:=|:\s))\S+")
 _SETS = re.compile(r"\s*(?:ENV|ARG|LABEL)\s+[\w.-]+", re.IGNORECASE)
 
 
-def files_below(
-    root: Path, accept: Callable[[PurePosixPath], bool], starts: Iterable[str] = (".",)
-) -> tuple[str, ...]:
-    """The files that are accepted, relative to ``root``, sorted.
+@dataclass(frozen=True, slots=True)
+class There:
+    """What there is to look at, and what there may be but cannot be told.
+
+    Attributes:
+        files: relative to the root, sorted.
+        gaps: folders and files that cannot be read, starts that are not there, links that lead
+            away: nobody knows what a tool would say of them.
+    """
+
+    files: tuple[str, ...] = ()
+    gaps: tuple[NotScanned, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that somebody has to say a word about."""
+        return tuple(sorted({*self.files, *(gap.name for gap in self.gaps)}))
+
+
+def there_is(
+    root: Path,
+    accept: Callable[[PurePosixPath], bool],
+    starts: Iterable[str] = (".",),
+    *,
+    demanded: bool = False,
+    skipped: Iterable[str] = (),
+    by_name: bool = True,
+    most: int | None = None,
+) -> There:
+    """What there is below ``root``.
 
     Args:
         root: a folder.
         accept: whether a relative path is wanted.
         starts: files and folders to begin with, relative to ``root``.
+        demanded: whether a start that is not there is a gap: somebody wrote it down.
+        skipped: folders that are left out, relative to ``root``.
+        by_name: whether ``accept`` goes by the name, so that a link or a pipe of such a name is a
+            gap; where everything is accepted, links are nobody's content.
+        most: bytes; a larger file is a gap.
     """
-    found: set[str] = set()
+    walk = _Walk(root, accept, frozenset(skipped), by_name, most)
     for start in starts:
-        path = root / start
-        if path.is_file():
-            relative = PurePosixPath(os.path.relpath(path, root))
-            if accept(relative):
-                found.add(str(relative))
+        walk.begin(start, demanded=demanded)
+    return walk.result()
+
+
+@dataclass(slots=True)
+class _Walk:
+    root: Path
+    accept: Callable[[PurePosixPath], bool]
+    skipped: frozenset[str]
+    by_name: bool
+    most: int | None
+    files: set[str] = field(default_factory=set)
+    gaps: dict[str, NotScanned] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def begin(self, start: str, *, demanded: bool) -> None:
+        path = self.root / start
+        try:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):
+            inside = False
+        if not path.exists():
+            if demanded or os.path.lexists(path):
+                self._gap(start, "is not there", "mend its name in the configuration")
+        elif not inside:
+            self._gap(start, "leads out of what is scanned", "scan that folder by itself")
+        elif path.is_dir():
+            self._folder(path)
         else:
-            found.update(str(one) for one in _walk(root, path) if accept(one))
-    return tuple(sorted(found))
+            relative = PurePosixPath(os.path.relpath(path, self.root))
+            if self.accept(relative):
+                self._file(str(relative), path)
+
+    def result(self) -> There:
+        for name, target in self.links.items():
+            if target not in self.files:
+                self._gap(name, "is a link to something that is not looked at", "scan its target")
+        gaps = tuple(self.gaps[name] for name in sorted(self.gaps))
+        return There(tuple(sorted(self.files - set(self.gaps))), gaps)
+
+    def _folder(self, folder: Path) -> None:
+        try:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        except OSError as error:
+            self._gap(self._told(folder), f"the folder cannot be read: {error.strerror}")
+            return
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in PRUNED and self._told(path) not in self.skipped:
+                    self._folder(path)
+            elif self.accept(PurePosixPath(self._told(path))):
+                self._entry(entry, path)
+
+    def _entry(self, entry: os.DirEntry[str], path: Path) -> None:
+        name = self._told(path)
+        if entry.is_file(follow_symlinks=False):
+            self._file(name, path)
+        elif not self.by_name:
+            return
+        elif not entry.is_symlink():
+            self._gap(name, "is not a regular file")
+        elif not path.is_dir():
+            self.links[name] = os.path.relpath(os.path.realpath(path), os.path.realpath(self.root))
+
+    def _file(self, name: str, path: Path) -> None:
+        if not os.access(path, os.R_OK):
+            self._gap(name, "cannot be read: Permission denied")
+        elif self.most is not None and path.stat().st_size > self.most:
+            self._gap(name, f"is larger than {readable_size(self.most)}", "leave it out")
+        else:
+            self.files.add(name)
+
+    def _told(self, path: Path) -> str:
+        return os.path.relpath(path, self.root)
+
+    def _gap(self, name: str, reason: str, hint: str = "") -> None:
+        self.gaps.setdefault(name, NotScanned(name, reason, hint, Cause.UNREADABLE))
 
 
 def vendored_below(root: Path) -> tuple[str, ...]:
@@ -117,15 +227,6 @@ def _folders(folder: Path) -> Iterator[Path]:
         if entry.is_dir(follow_symlinks=False) and entry.name not in PRUNED:
             yield Path(entry.path)
             yield from _folders(Path(entry.path))
-
-
-def _walk(root: Path, folder: Path) -> Iterator[PurePosixPath]:
-    for entry in _entries(folder):
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name not in PRUNED:
-                yield from _walk(root, Path(entry.path))
-        elif entry.is_file(follow_symlinks=False):
-            yield PurePosixPath(os.path.relpath(entry.path, root))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel
-
-from hardening.model import Cause, Finding, NotScanned, Place, Scan, Severity
-from hardening.scanners.base import Circumstances, Request
+from hardening.model import Cause, Finding, NotScanned, Place, Severity
 from hardening.scanners.dockerfiles import is_dockerfile
-from hardening.scanners.files import files_below, line_of, without_values
+from hardening.scanners.files import line_of, without_values
 from hardening.scanners.foreign import Foreign, below, parse_list, severity
+from hardening.scanners.plugin import FileScanner, PathSettings
 from hardening.scanners.programs import Versions
-from hardening.scanners.running import Plan, Reading, scan_by_plan
-from restoreproof.config.model import Settings
-
-SUPPORTED = Versions((2, 12), (3,))
+from hardening.scanners.running import Reading
 
 LEVELS = {
     "error": Severity.MEDIUM,
@@ -24,12 +20,11 @@ LEVELS = {
     "style": Severity.INFO,
 }
 
-_CONTROL = "FROM debian:latest\n"
 _NOT_PARSED = "DL1000"
 _ABOUT = "https://github.com/hadolint/hadolint/wiki/"
 
 
-class HadolintSettings(Settings):
+class HadolintSettings(PathSettings):
     """``[scanner.NAME]`` with ``kind = "hadolint"``."""
 
     paths: tuple[str, ...] = (".",)
@@ -44,48 +39,26 @@ class _Found(Foreign):
     message: str
 
 
-class Hadolint:
+class Hadolint(FileScanner[HadolintSettings]):
     """The scanner."""
 
     tool = "hadolint"
+    model = HadolintSettings
+    supported = Versions((2, 12), (3,))
+    control = ("control.Dockerfile", "FROM debian:latest\n")
+    configuration = ("hadolint.yaml", "ignored: []\n")
 
-    def __init__(self, settings: HadolintSettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
+    def accepts(self, path: PurePosixPath) -> bool:
+        return is_dockerfile(path)
 
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return HadolintSettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Hadolint:
-        assert isinstance(settings, HadolintSettings)
-        return cls(settings, circumstances)
-
-    def expected(self, root: Path) -> tuple[str, ...]:
-        named = self._settings.paths
-        return files_below(root, lambda path: is_dockerfile(path) or str(path) in named, named)
-
-    def scan(self, request: Request) -> Scan:
-        files = self.expected(request.root)
-        control = request.scratch / "control.Dockerfile"
-        control.write_text(_CONTROL)
-        configuration = request.scratch / "hadolint.yaml"
-        configuration.write_text("ignored: []\n")  # instead of one that lies about somewhere
-        plan = Plan(
-            tool=self.tool,
-            program="hadolint",
-            supported=SUPPORTED,
-            args=[
-                *("--format", "json", "--no-color", "--disable-ignore-pragma"),
-                *("--config", str(configuration)),
-            ],
-            expected=files,
-            files=files,
-            read=lambda raw: read(raw, request.root, files),
-            control=str(control),
+    def arguments(self, scratch: Path) -> Sequence[str]:
+        return (
+            *("--format", "json", "--no-color", "--disable-ignore-pragma"),
+            *("--config", str(scratch / "hadolint.yaml")),
         )
-        return scan_by_plan(plan, request, self._circumstances)
+
+    def reading(self, raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:
+        return read(raw, root, files)
 
 
 def read(raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:

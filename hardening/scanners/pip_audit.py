@@ -15,25 +15,27 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hardening.model import Cause, Finding, NotScanned, Place, Scan, Severity
-from hardening.scanners.base import Circumstances, Request
-from hardening.scanners.files import files_below, vendored_below
+from hardening.scanners.base import Request
+from hardening.scanners.files import There, there_is, vendored_below
 from hardening.scanners.foreign import Foreign, NoData, parse
+from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, network_env
 from hardening.scanners.running import Plan, Reading, not_asked, scan_by_plan
 from restoreproof.config.model import Settings
 
-SUPPORTED = Versions((2, 9), (3,))
-
 CONTROLS = (("jinja2", "2.10"), ("pyyaml", "5.1"), ("django", "1.2"), ("urllib3", "1.24"))
 """Versions that every service knows to be vulnerable; the first that is nowhere pinned is used."""
+
+_LARGEST_LOCK = 16 << 20
+"""Bytes."""
 
 OWN = "own"
 """What ``vendored`` says of a folder that is no copy of a package."""
 
-_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;\s*([^\\#]+))?")
+_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)")
 _UNREACHABLE = re.compile(
     r"ConnectionError|Max retries exceeded|Could not connect|NameResolution|name resolution|"
     r"Connection refused|ProxyError|SSLError|ReadTimeout|ConnectTimeout"
@@ -86,36 +88,40 @@ class Pin:
         return f"{self.name}@{self.version}"
 
 
-class PipAudit:
+class PipAudit(Plugin[PipAuditSettings]):
     """The scanner."""
 
     tool = "pip-audit"
-
-    def __init__(self, settings: PipAuditSettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
-
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return PipAuditSettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> PipAudit:
-        assert isinstance(settings, PipAuditSettings)
-        return cls(settings, circumstances)
+    model = PipAuditSettings
+    supported = Versions((2, 9), (3,))
 
     def expected(self, root: Path) -> tuple[str, ...]:
+        return self._there(root).names + tuple(sorted(self._settings.vendored))
+
+    def _there(self, root: Path) -> There:
+        """The locks, and what was written down and is not there."""
         patterns = self._settings.requirements
-        return files_below(
-            root, lambda path: any(fnmatchcase(str(path), pattern) for pattern in patterns)
-        ) + tuple(sorted(self._settings.vendored))
+        there = there_is(
+            root,
+            lambda path: any(fnmatchcase(str(path), pattern) for pattern in patterns),
+            most=_LARGEST_LOCK,
+        )
+        if "requirements" not in self._settings.model_fields_set:
+            return there
+        missing = tuple(
+            NotScanned(pattern, "matches no file", "mend it in the configuration")
+            for pattern in patterns
+            if not any(fnmatchcase(name, pattern) for name in there.names)
+        )
+        return replace(there, gaps=(*there.gaps, *missing))
 
     def scan(self, request: Request) -> Scan:
         declared = self._settings.vendored
-        files = [name for name in self.expected(request.root) if name not in declared]
+        there = self._there(request.root)
+        files = [name for name in there.files if name not in declared]
         read_ = [one for name in files for one in pins_in(request.root, name)]
         pins = [one for one in read_ if isinstance(one, Pin)]
-        gaps = [one for one in read_ if isinstance(one, NotScanned)]
+        gaps = [*there.gaps, *(one for one in read_ if isinstance(one, NotScanned))]
         pins += [_copy(path, pin) for path, pin in sorted(declared.items()) if pin != OWN]
         gaps += [
             _undeclared(path)
@@ -125,7 +131,8 @@ class PipAudit:
         expected = {pin.subject for pin in pins}
         if request.offline:
             reason, hint = "no vulnerability service was asked: offline", "run it without --offline"
-            return not_asked(self.tool, self._circumstances, tuple(sorted(expected)), reason, hint)
+            scan = not_asked(self.tool, self._circumstances, tuple(sorted(expected)), reason, hint)
+            return replace(scan, not_scanned=(*scan.not_scanned, *gaps))
         scans = [
             self._scan(layer, request, number) for number, layer in enumerate(layers(pins) or [[]])
         ]
@@ -149,7 +156,7 @@ class PipAudit:
         plan = Plan(
             tool=self.tool,
             program="pip-audit",
-            supported=SUPPORTED,
+            supported=self.supported,
             args=[
                 *("-r", str(locked), "--no-deps", "--disable-pip", "--progress-spinner", "off"),
                 *("--cache-dir", str(request.scratch / "cache")),
@@ -192,9 +199,7 @@ def canonical(name: str) -> str:
 
 
 def pins_in(root: Path, name: str) -> Iterator[Pin | NotScanned]:
-    """The pins of a requirements file that apply to this Python, and what is no pin."""
-    from packaging.markers import InvalidMarker, Marker
-
+    """The pins of a requirements file, for every system and Python, and what is no pin."""
     try:
         text = (root / name).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -208,12 +213,7 @@ def pins_in(root: Path, name: str) -> Iterator[Pin | NotScanned]:
             reason = "is no exact version"
             yield NotScanned(f"{name}:{number}", reason, "pin it: name==version", Cause.SKIPPED)
             continue
-        try:
-            applies = Marker(found[3].strip()).evaluate() if found[3] else True
-        except InvalidMarker:
-            applies = True
-        if applies:
-            yield Pin(canonical(found[1]), found[2], name, number)
+        yield Pin(canonical(found[1]), found[2], name, number)
 
 
 def read(raw: bytes, pins: tuple[Pin, ...], now: datetime) -> Reading:

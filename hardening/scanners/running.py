@@ -22,8 +22,8 @@ _ANY_CODE = range(-64, 256)
 _LONGEST_ARGUMENTS = 1_500_000
 """Bytes; systems refuse 2 MiB."""
 
-LARGEST_FILE = 16 * 1024 * 1024
-"""Bytes of one file beyond which no tool is given it: nobody wrote that by hand."""
+MEMORY = 4 << 30
+"""Bytes of data that a tool may have: a hostile file must not take the whole machine's."""
 
 
 class _OverTime(Interrupted):
@@ -86,7 +86,10 @@ class Plan:
             others were not all read. None where the arguments say it all.
         program: name of the executable.
         report: file that the report is written to; standard output where None.
+        gaps: what cannot even be named to it.
         control: the path of the planted file, as findings have it; empty where there is none.
+        endings: exit codes that go with a report. Any other one that the report does not explain
+            says that the tool failed.
         env: beyond the clean environment.
         version_args: what makes it state its version.
         over_time: tells, from what the tool said, whether it ran into a limit of its own.
@@ -101,7 +104,9 @@ class Plan:
     program: str
     files: tuple[str, ...] | None = None
     report: Path | None = None
+    gaps: tuple[NotScanned, ...] = ()
     control: str = ""
+    endings: frozenset[int] = frozenset({0, 1})
     env: Mapping[str, str] = field(default_factory=dict)
     version_args: tuple[str, ...] = ("--version",)
     over_time: Callable[[str], bool] = lambda _said: False
@@ -144,17 +149,14 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
     )
     facts = {"scanner": circumstances.name, "supported": str(plan.supported)}
     if program is None or why_not is not None:
-        gaps = (why_not,) if why_not else ()
+        gaps = (*((why_not,) if why_not else ()), *plan.gaps)
         return Scan(plan.tool, version, not_scanned=gaps, facts=facts)
-    large = {name for name in plan.files or () if _is_large(request.root / name)}
-    reading = _reading(_with_files(plan, large), program, request, circumstances)
-    if large:
-        reading = _without(reading, large)
+    reading = _reading(_with_files(plan), program, request, circumstances)
     return Scan(
         tool=plan.tool,
         version=version,
         scanned=reading.scanned,
-        not_scanned=reading.not_scanned,
+        not_scanned=(*reading.not_scanned, *plan.gaps),
         findings=reading.findings,
         data_from=reading.data_from,
         seconds=request.clock.monotonic() - begun,
@@ -162,32 +164,12 @@ def scan_by_plan(plan: Plan, request: Request, circumstances: Circumstances) -> 
     )
 
 
-def _is_large(path: Path) -> bool:
-    try:
-        return path.stat().st_size > LARGEST_FILE
-    except OSError:
-        return False
-
-
-def _with_files(plan: Plan, large: set[str]) -> Plan:
+def _with_files(plan: Plan) -> Plan:
     """The plan with its files, and the control as the last of them, among the arguments."""
     if plan.files is None:
         return plan
-    named = [f"./{name}" for name in plan.files if name not in large]
+    named = [f"./{name}" for name in plan.files]
     return replace(plan, args=[*plan.args, *named, plan.control])
-
-
-def _without(reading: Reading, large: set[str]) -> Reading:
-    gaps = tuple(
-        NotScanned(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MiB", "leave it out")
-        for name in sorted(large)
-    )
-    told = tuple(gap for gap in reading.not_scanned if gap.name not in large)
-    return replace(
-        reading,
-        scanned=tuple(name for name in reading.scanned if name not in large),
-        not_scanned=(*told, *gaps),
-    )
 
 
 def not_asked(
@@ -197,6 +179,11 @@ def not_asked(
     gap = NotScanned(tool, reason, hint, Cause.OFFLINE)
     rest = tuple(NotScanned(name, reason, cause=Cause.OFFLINE) for name in expected)
     return Scan(tool, "", not_scanned=(gap, *rest), facts={"scanner": circumstances.name})
+
+
+def nothing_there(tool: str, circumstances: Circumstances) -> Scan:
+    """A scan that found nothing to look at; the policy never takes it for a pass."""
+    return Scan(tool, "", facts={"scanner": circumstances.name})
 
 
 def settle(plan: Plan, reading: Reading, returncode: int) -> Reading:
@@ -220,14 +207,17 @@ def settle(plan: Plan, reading: Reading, returncode: int) -> Reading:
         for name in sorted(set(plan.expected) - set(scanned) - told)
     )
     gaps = (*reading.not_scanned, *missing)
-    if returncode != 0 and not gaps and not findings and not plan.control:
+    unexplained = returncode not in plan.endings and not reading.not_scanned
+    if unexplained or (returncode != 0 and not gaps and not findings and not plan.control):
         scanned = ()
+        said = "its report is clean" if not findings else "its report does not say why"
         gaps = (
             NotScanned(
                 plan.tool,
-                f"{plan.program} ended with exit code {returncode}, but its report is clean",
+                f"{plan.program} ended with exit code {returncode}, but {said}",
                 "run it by hand to see what it means",
             ),
+            *(NotScanned(name, f"{plan.program} failed") for name in plan.expected),
         )
     return replace(reading, scanned=scanned, not_scanned=gaps, findings=findings)
 
@@ -297,6 +287,7 @@ def _run(plan: Plan, program: Path, request: Request, of: Circumstances) -> _Ran
         cwd=request.root,
         title=plan.program,
         accept=_ANY_CODE,
+        memory=MEMORY,
     )
     raw = bytes(pieces)
     if plan.report is not None:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hardening.model import Scan
 from hardening.scanners.base import Circumstances, Request
 from hardening.scanners.dockerfiles import is_dockerfile
-from hardening.scanners.files import files_below
+from hardening.scanners.files import LARGEST, There, there_is
+from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, find_program, network_env
-from hardening.scanners.running import Plan, Reading, not_asked, scan_by_plan
+from hardening.scanners.running import Plan, Reading, not_asked, nothing_there, scan_by_plan
 from hardening.scanners.trivy_report import read
 from restoreproof.config.model import ConfigPath, Settings
 from restoreproof.errors import Interrupted, RestoreproofError
@@ -82,24 +84,16 @@ class Database:
     updated: datetime
 
 
-class Trivy:
+class Trivy(Plugin[TrivySettings]):
     """The scanner."""
 
     tool = "trivy"
+    model = TrivySettings
+    supported = SUPPORTED
 
     def __init__(self, settings: TrivySettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
+        super().__init__(settings, circumstances)
         self._cache = settings.cache or default_cache()
-
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return TrivySettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Trivy:
-        assert isinstance(settings, TrivySettings)
-        return cls(settings, circumstances)
 
     @property
     def _target(self) -> str:
@@ -108,17 +102,36 @@ class Trivy:
         return self._settings.path
 
     def expected(self, root: Path) -> tuple[str, ...]:
-        if self._settings.mode != "config":
-            return (self._target,) if self._target else ()
+        there = self._there(root)
+        return (*self._expected(there), *(gap.name for gap in there.gaps))
+
+    def _there(self, root: Path) -> There:
+        mode, start = self._settings.mode, (self._settings.path,)
         skipped = self._settings.skip
-        return files_below(
-            root,
-            lambda path: is_dockerfile(path) and not any(map(path.is_relative_to, skipped)),
-            (self._settings.path,),
-        )
+        if mode == "config":
+            return there_is(
+                root, is_dockerfile, start, demanded=True, skipped=skipped, most=LARGEST
+            )
+        if mode in {"secret", "fs"}:
+            return there_is(
+                root, lambda _path: True, start, demanded=True, skipped=skipped, by_name=False
+            )
+        return There((self._target,) if self._target else ())
+
+    def _expected(self, there: There) -> tuple[str, ...]:
+        """What it can be asked for: Dockerfiles, or the one folder where there is a file in it."""
+        if self._settings.mode in {"secret", "fs"}:
+            return (self._target,) if there.files else ()
+        return there.files
 
     def scan(self, request: Request) -> Scan:
-        expected = self.expected(request.root)
+        there = self._there(request.root)
+        scan = self._scan(request, self._expected(there), [gap.name for gap in there.gaps])
+        return replace(scan, not_scanned=(*scan.not_scanned, *there.gaps))
+
+    def _scan(self, request: Request, expected: tuple[str, ...], left_out: Sequence[str]) -> Scan:
+        if not expected:
+            return nothing_there(self.tool, self._circumstances)
         data: Database | None = None
         if self._looks_for_vulnerabilities:
             data = self._database(request)
@@ -134,7 +147,7 @@ class Trivy:
         if control.not_scanned:
             rest = tuple(replace(control.not_scanned[0], name=name) for name in expected)
             return replace(control, not_scanned=(*control.not_scanned, *rest))
-        scan = scan_by_plan(self._plan(request, expected), request, self._circumstances)
+        scan = scan_by_plan(self._plan(request, expected, left_out), request, self._circumstances)
         facts = {**scan.facts, "mode": self._settings.mode}
         if data is not None:
             facts["database"] = f"{data.updated:%Y-%m-%d %H:%M} UTC"
@@ -149,7 +162,7 @@ class Trivy:
     def _looks_for_vulnerabilities(self) -> bool:
         return self._settings.mode in {"fs", "image", "sbom"}
 
-    def _plan(self, request: Request, expected: tuple[str, ...]) -> Plan:
+    def _plan(self, request: Request, expected: tuple[str, ...], left_out: Sequence[str]) -> Plan:
         mode = self._settings.mode
         command: list[str] = ["sbom"] if mode == "sbom" else ["image" if mode == "image" else "fs"]
         if mode != "sbom":
@@ -160,6 +173,8 @@ class Trivy:
             command += ["--image-config-scanners", "misconfig,secret"]
         for folder in self._settings.skip:
             command += ["--skip-dirs", folder]
+        for name in left_out if mode == "config" else ():
+            command += ["--skip-files", _literally(name)]
         if self._settings.archive and mode == "image":
             command += ["--input", str(self._settings.archive)]
         else:
@@ -201,6 +216,7 @@ class Trivy:
             expected=expected,
             read=reader,
             env=docker,
+            endings=frozenset({0}),
             over_time=lambda said: _OVER_TIME in said,
         )
 
@@ -247,6 +263,11 @@ def _quiet(request: Request) -> list[str]:
         "--skip-version-check",
         "--disable-telemetry",
     ]
+
+
+def _literally(name: str) -> str:
+    """A path as a pattern of Trivy that matches nothing else."""
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", name)
 
 
 def default_cache() -> Path:

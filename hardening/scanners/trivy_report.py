@@ -21,6 +21,7 @@ LEVELS = {
 }
 
 _FORMAT = 2
+_SYSTEM = "os-pkgs"
 
 
 class _Vulnerability(Foreign):
@@ -118,9 +119,9 @@ def read(raw: bytes, root: Path, mode: str, expected: tuple[str, ...]) -> Readin
         scanned = tuple(sorted(seen))
     elif mode in {"fs", "image", "sbom"}:
         packages = sum(len(one.packages) for one in report.results)
-        if not packages and expected:
+        reason = _not_looked_up(report, packages)
+        if reason and expected:
             scanned = ()
-            reason = "no package was found in it: nothing was looked up"
             gaps = (NotScanned(expected[0], reason, cause=Cause.SKIPPED),)
         return Reading(scanned, gaps, tuple(findings), facts={"packages": str(packages)})
     return Reading(scanned, gaps, tuple(findings))
@@ -169,6 +170,17 @@ def _secret(found: _Secret, name: str) -> Finding:
         evidence=found.rule,
         fix="revoke it, then take it out of the file and of its history",
     )
+
+
+def _not_looked_up(report: _Report, packages: int) -> str:
+    """Why the packages, or those of the system, were not looked up; empty where they were."""
+    if not packages:
+        return "no package was found in it: nothing was looked up"
+    system = report.metadata.system
+    if system is None or any(one.packages for one in report.results if one.kind == _SYSTEM):
+        return ""
+    name = f"{system.family} {system.name}".strip()
+    return f"it is a {name}, but the list of its system's packages is not there"
 
 
 def _unsupported(report: _Report) -> list[Finding]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from abc import ABC
+from pathlib import PurePosixPath
+from typing import TypeVar
 
-from hardening.scanners.files import files_below
-from restoreproof.config.model import Settings
+from hardening.scanners.plugin import FileScanner, PathSettings
 
 
-class WorkflowSettings(Settings):
+class WorkflowSettings(PathSettings):
     """``[scanner.NAME]`` of a kind that reads workflows."""
 
     paths: tuple[str, ...] = (".github/workflows",)
     """Files and folders, relative to the root; in folders, ``*.yml`` and ``*.yaml``."""
 
 
-def workflows_below(root: Path, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The workflows, relative to ``root``."""
-    return files_below(root, lambda path: path.suffix in {".yml", ".yaml"}, paths)
+W = TypeVar("W", bound=WorkflowSettings)
+
+
+class WorkflowScanner(FileScanner[W], ABC):
+    """A scanner of workflows."""
+
+    def accepts(self, path: PurePosixPath) -> bool:
+        return path.suffix in {".yml", ".yaml"}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from hardening.model import Finding, Place, Scan, Severity
-from hardening.scanners.base import Circumstances, Request
+from hardening.model import Finding, Place, Severity
 from hardening.scanners.files import without_values
 from hardening.scanners.foreign import Foreign, below, parse_list, severity
 from hardening.scanners.programs import Versions
-from hardening.scanners.running import Plan, Reading, scan_by_plan
-from hardening.scanners.workflows import WorkflowSettings, workflows_below
-
-SUPPORTED = Versions((1, 5), (2,))
+from hardening.scanners.running import Reading
+from hardening.scanners.workflows import WorkflowScanner, WorkflowSettings
 
 LEVELS = {
     "informational": Severity.INFO,
@@ -84,49 +82,27 @@ class _Found(Foreign):
     locations: list[_Location] = Field(min_length=1)
 
 
-class Zizmor:
+class Zizmor(WorkflowScanner[ZizmorSettings]):
     """The scanner."""
 
     tool = "zizmor"
+    model = ZizmorSettings
+    supported = Versions((1, 5), (2,))
+    # by its folder it knows what it is
+    control = (".github/workflows/control.yml", _CONTROL)
+    # 1 to 3 are failures; from 11 on it is the worst level that was found
+    endings = frozenset({0, 11, 12, 13, 14})
 
-    def __init__(self, settings: ZizmorSettings, circumstances: Circumstances) -> None:
-        self._settings = settings
-        self._circumstances = circumstances
-
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return ZizmorSettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> Zizmor:
-        assert isinstance(settings, ZizmorSettings)
-        return cls(settings, circumstances)
-
-    def expected(self, root: Path) -> tuple[str, ...]:
-        return workflows_below(root, self._settings.paths)
-
-    def scan(self, request: Request) -> Scan:
-        files = self.expected(request.root)
-        folder = request.scratch / ".github" / "workflows"
-        folder.mkdir(parents=True)
-        control = folder / "control.yml"
-        control.write_text(_CONTROL)
-        plan = Plan(
-            tool=self.tool,
-            program="zizmor",
-            supported=SUPPORTED,
-            args=[
-                *("--offline", "--no-config", "--no-ignores", "--quiet", "--no-progress"),
-                *("--persona", self._settings.persona, "--format", "json-v1"),
-                # otherwise what cannot be parsed is left out, with a warning
-                "--strict-collection",
-            ],
-            expected=files,
-            files=files,
-            read=lambda raw: read(raw, request.root, files),
-            control=str(control),
+    def arguments(self, _scratch: Path) -> Sequence[str]:
+        return (
+            *("--offline", "--no-config", "--no-ignores", "--quiet", "--no-progress"),
+            *("--persona", self._settings.persona, "--format", "json-v1"),
+            # otherwise what cannot be parsed is left out, with a warning
+            "--strict-collection",
         )
-        return scan_by_plan(plan, request, self._circumstances)
+
+    def reading(self, raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:
+        return read(raw, root, files)
 
 
 def read(raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:

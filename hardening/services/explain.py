@@ -42,8 +42,8 @@ def explain(rule: str) -> Explanation:
     Raises:
         UsageError: nothing is known of it here.
     """
-    known = {name.casefold(): one for one in _all() for name in _names(one)}
-    found = known.get(rule.casefold())
+    known = {name: one for one in _all() for name in _names(one)}
+    found = {name.casefold(): one for name, one in known.items()}.get(rule.casefold())
     if found is None:
         tools = ", ".join(sorted(TABLES))
         raise UsageError(
@@ -61,16 +61,6 @@ def _names(one: Explanation) -> Iterator[str]:
 
 
 def _all() -> Iterator[Explanation]:
-    for name, group in GROUPS.items():
-        yield Explanation(
-            rule=name,
-            title=group.title,
-            names=tuple(f"{tool} {rule}" for tool, rule in group.rules),
-            also=group.also,
-            references=tuple(
-                reference for tool, rule in group.rules if (reference := _about(tool, rule))
-            ),
-        )
     for rule in RULES.values():
         yield Explanation(
             rule=rule.id,
@@ -79,6 +69,18 @@ def _all() -> Iterator[Explanation]:
             why=rule.why,
             fix=rule.fix,
             references=rule.references,
+        )
+    for name, group in GROUPS.items():  # after ours: it says what ours says, and who else
+        ours = next((RULES[rule] for tool, rule in group.rules if tool == TOOL), None)
+        about = tuple(found for tool, rule in group.rules if (found := _about(tool, rule)))
+        yield Explanation(
+            rule=name,
+            title=group.title,
+            names=tuple(f"{tool} {rule}" for tool, rule in group.rules),
+            also=group.also,
+            why=ours.why if ours else "",
+            fix=ours.fix if ours else "",
+            references=(*(ours.references if ours else ()), *about),
         )
     for name, (title, fix) in ABOUT_POLICY.items():
         yield Explanation(name, title, names=(f"policy {name}",), fix=fix)

@@ -59,9 +59,16 @@ def _key(found: Finding, leaders: _Leaders) -> tuple[str, ...]:
     name = group_of(found.tool, found.rule)
     if not name:
         return ("single", found.tool, found.rule, *_where(found), found.evidence)
-    if GROUPS[name].per == "file":
-        return ("group", name, found.place.path)
-    return ("group", name, *_where(found))
+    path, line, subject = _where(found)
+    match GROUPS[name].per:
+        case "file":
+            return ("group", name, path)
+        case "line":
+            return ("group", name, path, line)
+        case "service":
+            return ("group", name, path, subject)
+        case "service-line":
+            return ("group", name, path, line, subject)
 
 
 def _where(found: Finding) -> tuple[str, str, str]:

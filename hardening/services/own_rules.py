@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hardening.model import Cause, NotScanned, Scan
 from hardening.rules import CopyOwnership, Options, scan_files
 from hardening.rules.rule import TOOL
 from hardening.rules.scan import COMPOSE, is_dockerfile
-from hardening.scanners.base import Circumstances, Request
-from hardening.scanners.files import files_below
+from hardening.scanners.base import Request
+from hardening.scanners.files import there_is
+from hardening.scanners.plugin import Plugin
 from restoreproof.config.model import Settings
 from restoreproof.errors import Interrupted, RestoreproofError
 from restoreproof.version import version
@@ -35,29 +36,18 @@ class OwnRulesSettings(Settings):
     """The build context of a Dockerfile, both relative to the root."""
 
 
-class OwnRules:
+class OwnRules(Plugin[OwnRulesSettings]):
     """The scanner of files."""
 
     tool = TOOL
-
-    def __init__(self, settings: OwnRulesSettings, circumstances: Circumstances) -> None:
-        self.options = options_of(settings)
-        self._name = circumstances.name
-
-    @classmethod
-    def settings(cls) -> type[BaseModel]:
-        return OwnRulesSettings
-
-    @classmethod
-    def from_settings(cls, settings: BaseModel, circumstances: Circumstances) -> OwnRules:
-        assert isinstance(settings, OwnRulesSettings)
-        return cls(settings, circumstances)
+    model = OwnRulesSettings
 
     def expected(self, root: Path) -> tuple[str, ...]:
-        return files_below(root, _is_ours)
+        return there_is(root, _is_ours).names
 
     def scan(self, request: Request) -> Scan:
-        return _told(lambda: scan_files(request.root, self.options), self._name)
+        options = options_of(self._settings)
+        return _told(lambda: scan_files(request.root, options), self._circumstances.name)
 
 
 class OneScan:

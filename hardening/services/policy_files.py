@@ -41,7 +41,16 @@ def policy_of(config: HardeningConfig) -> Policy:
         baseline=read_baseline(settings.baseline) if settings.baseline else {},
         looked_up=config.looked_up,
         stricter=config.stricter,
+        source=_source(config),
     )
+
+
+def _source(config: HardeningConfig) -> str:
+    """The configuration as reports name it: relative to what is scanned, where it lies in there."""
+    if config.path is None:
+        return Policy().source
+    path, root = config.path.resolve(), config.root.resolve()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else config.path.name
 
 
 def read_baseline(path: Path) -> Mapping[str, int]:

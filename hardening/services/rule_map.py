@@ -1,8 +1,8 @@
 """Which rules of different tools say the same thing.
 
 A group has one common name. Two findings are one issue where their rules are in one group and they
-lie in the same file, and on the same line where the group is about lines. Vulnerabilities need no
-group: they meet by their aliases, in the same package.
+lie in the same file, and on the same line or in the same service where the group is about those.
+Vulnerabilities need no group: they meet by their aliases, in the same package.
 """
 
 from __future__ import annotations
@@ -19,18 +19,23 @@ class Group:
     Attributes:
         title: what they say, in one sentence.
         rules: tool and rule.
-        per: whether one issue is one line, or one file.
+        per: what one issue is: a line of a file, whatever stage or service it belongs to; a
+            service of a file, wherever in it; a service's line; or a file.
         also: names that other catalogues have for it.
     """
 
     title: str
     rules: tuple[tuple[str, str], ...]
-    per: Literal["line", "file"] = "line"
+    per: Literal["line", "service", "service-line", "file"] = "line"
     also: tuple[str, ...] = ()
 
 
 def _pair(trivy: str, hadolint: str) -> tuple[tuple[str, str], ...]:
     return (("trivy", trivy), ("hadolint", hadolint))
+
+
+def _composed(compose_lint: str, ours: str) -> tuple[tuple[str, str], ...]:
+    return (("compose-lint", compose_lint), ("restoreproof", ours))
 
 
 GROUPS: Mapping[str, Group] = {
@@ -40,7 +45,7 @@ GROUPS: Mapping[str, Group] = {
     ),
     "root-user": Group(
         "The last user of the image is root.",
-        _pair("DS-0002", "DL3002"),
+        (*_pair("DS-0002", "DL3002"), ("restoreproof", "RP-D001")),
         per="file",
         also=("CIS-4.1",),
     ),
@@ -77,7 +82,48 @@ GROUPS: Mapping[str, Group] = {
         "apt-get installs what is merely recommended.", _pair("DS-0029", "DL3015")
     ),
     "secret-in-env": Group(
-        "ENV or ARG seems to hold a secret.", _pair("DS-0031", "DL3064"), also=("CIS-4.10",)
+        "ENV or ARG seems to hold a secret.",
+        (*_pair("DS-0031", "DL3064"), ("restoreproof", "RP-D013")),
+        also=("CIS-4.10",),
+    ),
+    "service-privileged": Group(
+        "A service is privileged.", _composed("CL-0002", "RP-C003"), "service", ("CIS-5.5",)
+    ),
+    "service-new-privileges": Group(
+        "The processes of a service may gain privileges.",
+        _composed("CL-0003", "RP-C006"),
+        "service",
+        ("CIS-5.26",),
+    ),
+    "service-capabilities": Group(
+        "A service does not drop all capabilities.",
+        _composed("CL-0006", "RP-C004"),
+        "service",
+        ("CIS-5.4",),
+    ),
+    "service-writable": Group(
+        "The root file system of a service is writable.",
+        _composed("CL-0007", "RP-C008"),
+        "service",
+        ("CIS-5.13",),
+    ),
+    "service-root": Group(
+        "A service runs as root.", _composed("CL-0018", "RP-C001"), per="service"
+    ),
+    "service-digest": Group(
+        "The image of a service is not pinned by digest.",
+        _composed("CL-0019", "RP-C017"),
+        per="service",
+    ),
+    "service-host-space": Group(
+        "A service shares a name space of the host.",
+        (*_composed("CL-0008", "RP-C013"), ("compose-lint", "CL-0010")),
+        per="service-line",
+    ),
+    "service-secret": Group(
+        "A secret stands in the environment of a service.",
+        _composed("CL-0020", "RP-C016"),
+        per="service-line",
     ),
     "workflow-injection": Group(
         "Input of strangers gets into a script of a workflow.",

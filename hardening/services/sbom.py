@@ -11,7 +11,7 @@ from hardening.scanners.base import Circumstances
 from hardening.scanners.running import located
 from hardening.scanners.trivy import PIP_LOCKS, SUPPORTED, default_cache
 from restoreproof.atomic import write_bytes
-from restoreproof.errors import Inconclusive
+from restoreproof.errors import Inconclusive, UsageError
 from restoreproof.process import Cancellation, clean_env, run
 
 
@@ -36,9 +36,12 @@ def write_sbom(root: Path, path: Path, cancel: Cancellation | None = None) -> Sb
     """Write the bill of what lies below ``root``.
 
     Raises:
+        UsageError: there is no such folder.
         Inconclusive: Trivy is missing, or what it wrote is no bill, or an empty one.
         ChildFailed: it failed.
     """
+    if not root.is_dir():
+        raise UsageError(f"there is no folder at {root}", hint="--root names what to look at")
     program, version, why_not = located("trivy", "trivy", SUPPORTED, Circumstances("sbom"))
     if program is None or why_not is not None:
         reason = why_not.reason if why_not else "trivy is not installed"

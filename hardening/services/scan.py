@@ -17,7 +17,7 @@ from hardening.scanners.base import Request, Scanner
 from hardening.services.normalise import issues_of
 from hardening.services.policy_files import policy_of
 from restoreproof.clock import SYSTEM_CLOCK, Clock
-from restoreproof.errors import Interrupted, RestoreproofError
+from restoreproof.errors import Interrupted, RestoreproofError, UsageError
 from restoreproof.events import Listener, silent, step
 from restoreproof.process import Cancellation
 from restoreproof.verdict import Verdict
@@ -68,8 +68,20 @@ def scan_and_judge(
         ConfigError, UsageError: the configuration, the baseline or a VEX document is wrong.
         Interrupted: it was asked to stop.
     """
+    if not config.root.is_dir():
+        raise UsageError(
+            f"there is no folder at {config.root}", hint="root in [hardening] names what is scanned"
+        )
     chosen = config.chosen(options.only)
-    return judge_with(config, chosen, options, emit=emit, cancel=cancel, clock=clock)
+    return judge_with(
+        config,
+        chosen,
+        options,
+        emit=emit,
+        cancel=cancel,
+        clock=clock,
+        some=bool(options.only),
+    )
 
 
 def judge_with(
@@ -80,8 +92,18 @@ def judge_with(
     emit: Listener = silent,
     cancel: Cancellation | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    some: bool = True,
 ) -> Report:
     """Run these scanners, and say what the policy says.
+
+    Args:
+        config: the policy is in it.
+        scanners: by name.
+        options: of the run.
+        emit: who is told.
+        cancel: the request to stop.
+        clock: for moments.
+        some: these are not all scanners that the policy is for.
 
     Raises:
         ConfigError: the baseline or a VEX document is wrong.
@@ -104,7 +126,7 @@ def judge_with(
     at_once = config.settings.at_once or os.cpu_count() or 1
     scans = run_all(scanners, request, at_once)
     issues = issues_of((found for scan in scans for found in scan.findings), policy.looked_up)
-    return Report(config.root, judge(scans, issues, policy, clock.now()))
+    return Report(config.root, judge(scans, issues, policy, clock.now(), some=some))
 
 
 def run_all(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hardening.config import HardeningConfig
@@ -53,24 +55,27 @@ def judge_compose(config: HardeningConfig, files: Sequence[str], run: Run) -> Re
         UsageError: no file is named, or one of them is not there.
         Interrupted: it was asked to stop.
     """
-    paths = [Path(name).absolute() for name in files]
+    paths = [Path(name).parent.resolve() / Path(name).name for name in files]
     if not paths:
-        raise UsageError("no Compose file is named", hint="harden.compose docker/compose.yaml")
+        raise UsageError(
+            "no Compose file is named", hint="harden.compose --file docker/compose.yaml"
+        )
     for path in paths:
         if not path.is_file():
             raise UsageError(f"there is no file at {path}")
     rules = rule_options(config)
-    root = config.root.absolute()
-    inside = all(path.is_relative_to(root) for path in paths)
-    root = root if inside else paths[0].parent
-    named = tuple(str(path.relative_to(root)) for path in paths if path.is_relative_to(root))
+    root = config.root.resolve()
+    if not all(path.is_relative_to(root) for path in paths):
+        root = Path(os.path.commonpath([path.parent for path in paths]))
+    named = tuple(str(path.relative_to(root)) for path in paths)
     scanners: dict[str, Scanner] = {
         "compose": OneScan("compose", lambda: scan_compose(paths, rules, root=root)),
         "compose-lint": ComposeLint(
             ComposeLintSettings(paths=named), Circumstances("compose-lint", limit=_limit(config))
         ),
     }
-    return judge_with(config, scanners, emit=run.emit, cancel=run.cancel)
+    within = replace(config, root=root)  # tools are named files relative to it
+    return judge_with(within, scanners, emit=run.emit, cancel=run.cancel)
 
 
 def rule_options(config: HardeningConfig) -> RuleOptions:

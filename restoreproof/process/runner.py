@@ -45,6 +45,7 @@ def run(
     title: str = "",
     accept: Collection[int] = (0,),
     progress: Callable[[], object] | None = None,
+    memory: int = 0,
 ) -> Finished:
     """Run a child to its end; nothing of it is left behind, however that comes about.
 
@@ -71,6 +72,7 @@ def run(
         accept: exit codes that are no failure.
         progress: asked now and then while nothing moves; for a child that waits for work done
             elsewhere, such as a server that builds an index.
+        memory: bytes of data that it may have, on Linux; no limit where 0.
 
     Raises:
         ChildFailed: it ended with another exit code, or by a signal.
@@ -80,7 +82,7 @@ def run(
         Exception: whatever ``stdin`` or ``stdout`` raised, once the child is gone. When the child
             has failed by itself, its failure goes first.
     """
-    command = Command(argv, env, cwd, pass_fds, title)
+    command = Command(argv, env, cwd, pass_fds, title, memory)
     cancel = cancel or Cancellation()
     cancel.check()
     inlet, source = (stdin, None) if isinstance(stdin, Inlet) else (None, stdin)

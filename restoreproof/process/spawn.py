@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +24,7 @@ class Command:
         cwd: the folder to start in.
         pass_fds: descriptors that stay open in the child, under the same numbers.
         title: the name of it in messages; the program's file name where it is empty.
+        memory: bytes of data that it and its children may each have; no limit where 0.
     """
 
     argv: Sequence[str] = field(repr=False)
@@ -28,6 +32,7 @@ class Command:
     cwd: Path | None = None
     pass_fds: Sequence[int] = ()
     title: str = ""
+    memory: int = 0
 
     @property
     def program(self) -> str:
@@ -44,7 +49,7 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
         Unreachable: the system has no room for another process.
     """
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             list(command.argv),
             env=dict(command.env),
             cwd=command.cwd,
@@ -59,6 +64,37 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
         raise UsageError(f"an argument for {command.program} cannot be handed over") from error
     except OSError as error:
         raise _translated(error, command) from error
+    except subprocess.SubprocessError as error:
+        raise _no_such_identity(command) from error
+    _limit_memory(child.pid, command.memory)
+    return child
+
+
+def _limit_memory(pid: int, memory: int) -> None:
+    """From outside, right after the start: code between fork and exec is not safe with threads."""
+    if memory and hasattr(resource, "prlimit"):  # Linux alone has it
+        with suppress(OSError):  # it has ended already
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+
+
+def _identity(user: str | None) -> tuple[int | None, int | None, list[int] | None]:
+    if user is None:
+        return None, None, None
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise UsageError(f"there is no user {user!r} on this machine") from None
+    if entry.pw_uid == os.geteuid():
+        return None, None, None
+    return entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)
+
+
+def _no_such_identity(command: Command) -> ProgramMissing:
+    return ProgramMissing(
+        command.program,
+        f"not allowed to run as user {command.user}",
+        hint="only root may start a program as another user",
+    )
 
 
 def _translated(error: OSError, command: Command) -> Exception:

@@ -40,8 +40,7 @@ def test_the_page_names_the_supported_versions() -> None:
     told = {row[0].strip("`"): row[2] for row in rows("Scanners")}
     assert told.pop("restoreproof") == "this one"
     for kind, text in told.items():
-        module = SCANNERS.load(kind).__module__
-        supported = __import__(module, fromlist=["SUPPORTED"]).SUPPORTED
+        supported = vars(SCANNERS.load(kind))["supported"]
         found = re.fullmatch(r"([\d.]+) to below ([\d.]+)", text)
         assert found
         assert str(supported) == f">={found[1]},<{found[2]}"

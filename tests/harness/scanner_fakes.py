@@ -48,6 +48,8 @@ class Specimen:
         hidden: a report that passes over one of the files.
         control: what a control run of its own writes; only Trivy has one.
         settings: of the scanner.
+        endings: exit codes that the tool has with its report, as it says itself.
+        severity: the word in ``found`` that says how bad it is; empty where the tool has none.
     """
 
     kind: str
@@ -59,6 +61,8 @@ class Specimen:
     hidden: Json
     control: Json = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    endings: tuple[int, ...] = (0, 1)
+    severity: str = ""
 
     def program(
         self,
@@ -94,6 +98,7 @@ def _bandit(found: Callable[[str], dict[str, Any]]) -> Specimen:
         found=report(found(CONTROL), found("./a.py")),
         uncontrolled=report(),
         hidden=report(found(CONTROL), files=("a.py",)),
+        severity="HIGH",
     )
 
 
@@ -149,6 +154,7 @@ def _hadolint() -> Specimen:
         found=[found("./Dockerfile"), found(CONTROL)],
         uncontrolled=[],
         hidden=[found("./Dockerfile", "DL1000"), found(CONTROL)],
+        severity="warning",
     )
 
 
@@ -184,6 +190,7 @@ def _compose_lint() -> Specimen:
         found=report(found(CONTROL), found("./compose.yaml")),
         uncontrolled=report(),
         hidden=report(found(CONTROL), errors=(broken,)),
+        severity="critical",
     )
 
 
@@ -221,6 +228,8 @@ def _zizmor() -> Specimen:
         found=[found(CONTROL), found(_NAME)],
         uncontrolled=[],
         hidden=[{**found(CONTROL), "locations": []}],
+        endings=(0, 11, 14),
+        severity="High",
     )
 
 
@@ -289,6 +298,9 @@ def _trivy() -> Specimen:
         uncontrolled=report(target("Dockerfile"), target("app.Dockerfile")),
         hidden=report(target("Dockerfile")),
         control=report(target("Dockerfile", bad)),
+        # its report holds no control that would explain another one
+        endings=(0,),
+        severity="HIGH",
     )
 
 

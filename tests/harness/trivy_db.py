@@ -17,6 +17,8 @@ Tree: TypeAlias = Mapping[bytes, "bytes | Tree"]
 _PAGE = 4096
 _LEAF, _META, _FREE_LIST = 0x02, 0x04, 0x10
 _BUCKET = 0x01
+_AFFECTED = 2
+"""A status of Trivy's: known, and nothing mends it."""
 _MAGIC, _VERSION = 0xED0CDAED, 2
 
 GHSA = "pip::GitHub Security Advisory pip"
@@ -32,6 +34,21 @@ UNFIXABLE = {
     "package": "flask",
     "id": "CVE-2026-2222",
     "vulnerable": "<=9.9",
+    "fixed": "",
+    "severity": "HIGH",
+}
+OS = "debian 12"
+OS_CRITICAL = {
+    "os": OS,
+    "package": "openssl",
+    "id": "CVE-2026-3333",
+    "fixed": "3.0.99-1",
+    "severity": "CRITICAL",
+}
+OS_UNFIXABLE = {
+    "os": OS,
+    "package": "zlib1g",
+    "id": "CVE-2026-4444",
     "fixed": "",
     "severity": "HIGH",
 }
@@ -54,34 +71,31 @@ def write_database(
 
     Args:
         cache: the folder.
-        advisories: as :data:`CRITICAL`.
+        advisories: as :data:`CRITICAL`, or as :data:`OS_CRITICAL` for packages of a system.
         updated: when it says that it was made.
         with_control: whether it knows what our control plants.
     """
     all_ = [*advisories, *([CONTROL] if with_control else [])]
-    packages: dict[bytes, dict[bytes, bytes | Tree]] = {}
+    buckets: dict[str, dict[bytes, dict[bytes, bytes | Tree]]] = {GHSA: {}}
     details: dict[bytes, bytes | Tree] = {}
     for one in all_:
-        advisory = {
-            "VulnerableVersions": [one["vulnerable"]],
-            "PatchedVersions": [one["fixed"]] if one["fixed"] else [],
-        }
-        packages.setdefault(one["package"].encode(), {})[one["id"].encode()] = _json(advisory)
+        bucket = buckets.setdefault(one.get("os", GHSA), {})
+        bucket.setdefault(one["package"].encode(), {})[one["id"].encode()] = _json(_advisory(one))
         details[one["id"].encode()] = _json(
             {
                 "Title": f"{one['package']} is vulnerable",
                 "Severity": one["severity"],
                 "VendorSeverity": {
-                    "ghsa": ["", "LOW", "MEDIUM", "HIGH", "CRITICAL"].index(one["severity"])
+                    _source(one)["ID"]: _LEVELS.index(one["severity"]),
                 },
                 "PublishedDate": "2026-11-01T00:00:00Z",
             }
         )
-    source = {"ID": "ghsa", "Name": "GitHub Security Advisory pip", "URL": "https://github.com"}
+    sources = {one.get("os", GHSA).encode(): _json(_source(one)) for one in all_}
     tree: Tree = {
-        b"data-source": {GHSA.encode(): _json(source)},
-        GHSA.encode(): dict(packages),
+        b"data-source": sources,
         b"vulnerability": details,
+        **{name.encode(): dict(packages) for name, packages in buckets.items()},
     }
     folder = cache / "db"
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,6 +109,24 @@ def write_database(
     }
     (folder / "metadata.json").write_text(json.dumps(metadata))
     return cache
+
+
+_LEVELS = ("", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+
+
+def _advisory(one: Mapping[str, str]) -> Mapping[str, Any]:
+    if "os" not in one:
+        return {
+            "VulnerableVersions": [one["vulnerable"]],
+            "PatchedVersions": [one["fixed"]] if one["fixed"] else [],
+        }
+    return {"FixedVersion": one["fixed"]} if one["fixed"] else {"Status": _AFFECTED}
+
+
+def _source(one: Mapping[str, str]) -> Mapping[str, str]:
+    if "os" in one:
+        return {"ID": "debian", "Name": "Debian Security Tracker", "URL": "https://debian.org"}
+    return {"ID": "ghsa", "Name": "GitHub Security Advisory pip", "URL": "https://github.com"}
 
 
 def bolt(tree: Tree) -> bytes:

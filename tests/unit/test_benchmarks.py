@@ -17,6 +17,7 @@ from benchmarks.pinging import longest_while
 from benchmarks.processes import Watcher, cpu_seconds, memory_bytes
 from benchmarks.report import BEGIN, END, rendered, write_into
 from benchmarks.scenario import SCENARIOS, scenario
+from benchmarks.scenarios.security import to_bound
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer
 
 SPIN = """
@@ -103,6 +104,16 @@ def test_the_highest_of_some_looks_is_kept_and_a_few_looks_are_none() -> None:
 def test_a_command_that_fails_is_no_measurement() -> None:
     with pytest.raises(SystemExit, match="ended with 3"):
         command(["sh", "-c", "exit 3"])
+
+
+def test_an_exit_code_that_is_expected_is_a_measurement() -> None:
+    assert command(python("raise SystemExit(2)"), accept=(0, 2)).wall > 0
+
+
+def test_scanners_side_by_side_are_judged_by_the_larger_bound() -> None:
+    slowest_alone = to_bound([Sample(12, 4)], [[Sample(10, 2)], [Sample(3, 2)]])
+    half_of_the_work = to_bound([Sample(12, 24)], [[Sample(10, 12)], [Sample(3, 12)]])
+    assert (slowest_alone.median, half_of_the_work.median) == (1.2, 1.0)
 
 
 def test_variants_take_turns_and_none_is_always_first() -> None:

@@ -321,3 +321,11 @@ def test_a_child_may_clean_up_when_it_is_ended(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run(shell(script), env=ENV, stdout=lambda _view: cancel.request(), cancel=cancel)
     assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of others")
+@pytest.mark.parametrize("limit", [0, 256 * MIB])
+def test_a_child_has_no_more_memory_than_it_is_given(limit: int) -> None:
+    greedy = python("import sys; sys.stdin.read(); bytearray(1 << 30)")
+    finished = run(greedy, env=ENV, stdin=[b"go"], memory=limit, accept=(0, 1))
+    assert ("MemoryError" in finished.stderr) is bool(limit)

@@ -85,7 +85,7 @@ class Stage:
     @property
     def shown(self) -> str:
         """Its name, or its number."""
-        return self.name or str(self.number)
+        return self.name or f"stage {self.number}"
 
 
 @dataclass(slots=True)

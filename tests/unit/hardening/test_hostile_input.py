@@ -11,16 +11,16 @@ from hardening.model import Scan
 from hardening.rules import Limits, Options, scan_compose, scan_files
 from restoreproof.errors import UsageError
 
-SECONDS = 15.0  # many times what each takes; without bounds they take for ever
+SECONDS = 15.0  # of the processor, many times what each takes; without bounds it is for ever
 STAGE = "FROM a\n"
 
 
 def scan_bytes(folder: Path, name: str, raw: bytes) -> Scan:
     folder.joinpath(name).write_bytes(raw)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.monotonic()
+    start = time.process_time()
     scan = scan_files(folder)
-    assert time.monotonic() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 512 << 10  # KiB
     assert len(scan.scanned) + len(scan.not_scanned) >= 1

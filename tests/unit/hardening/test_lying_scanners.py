@@ -10,59 +10,16 @@ from typing import Any
 import pytest
 
 from hardening.kinds import SCANNERS
-from hardening.model import Cause, Scan, Severity
-from hardening.policy.judge import judge
-from hardening.policy.model import Judgement, Policy
-from hardening.scanners.base import Circumstances, Request
-from hardening.services.normalise import issues_of
-from restoreproof.clock import SYSTEM_CLOCK
+from hardening.model import Cause
+from hardening.scanners.base import Circumstances
 from restoreproof.verdict import Verdict
-from tests.harness.scanner_fakes import SPECIMENS, Json, Specimen
+from tests.harness.scanner_bench import Bench, judged
+from tests.harness.scanner_fakes import SPECIMENS, Specimen
 
-STRICT = Policy(block=frozenset(Severity))
 HANGS = "exec sleep 60"
 CRASHES = "kill -SEGV $$"
 
 each = pytest.mark.parametrize("specimen", SPECIMENS.values(), ids=lambda one: one.kind)
-
-
-class Bench:
-    """A folder with the specimen's files, and a program that does what a case wants."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def scan(
-        self,
-        specimen: Specimen,
-        report: Json,
-        ending: str = "exit 0",
-        *,
-        limit: float = 30.0,
-        version: str | None = None,
-        control: str | None = None,
-        program: Path | None = None,
-    ) -> Scan:
-        root, scratch = self._folder / "root", self._folder / "scratch"
-        for name, text in specimen.files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        scratch.mkdir()
-        text = report if isinstance(report, str) else json.dumps(report)
-        made = specimen.program(
-            self._folder / "bin", text, ending, version=version, control=control
-        )
-        plugin = SCANNERS.load(specimen.kind)
-        scanner = plugin.from_settings(
-            plugin.settings().model_validate(dict(specimen.settings)),
-            Circumstances(specimen.kind, program or made, limit),
-        )
-        return scanner.scan(Request(root=root, scratch=scratch))
-
-
-def judged(scan: Scan) -> Judgement:
-    return judge([scan], issues_of(scan.findings, {}), STRICT, SYSTEM_CLOCK.now())
 
 
 @pytest.fixture
@@ -74,18 +31,38 @@ def test_every_kind_has_a_specimen() -> None:
     assert set(SPECIMENS) == set(SCANNERS.names()) - {"restoreproof"}  # has no child
 
 
-@each
-@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize(
+    ("specimen", "code"),
+    [
+        pytest.param(one, code, id=f"{one.kind}-{code}")
+        for one in SPECIMENS.values()
+        for code in one.endings
+    ],
+)
 def test_the_truth_is_believed(bench: Bench, specimen: Specimen, code: int) -> None:
     scan = bench.scan(specimen, specimen.clean, f"exit {code}")
-    if code and specimen.kind == "trivy":
-        # its report holds no control that would explain the exit code
-        assert judged(scan).verdict is Verdict.INCONCLUSIVE
-        return
     assert judged(scan).verdict is Verdict.PASSED, judged(scan).gaps
     assert set(scan.scanned)
     assert scan.not_scanned == ()
     assert scan.version
+
+
+@pytest.mark.parametrize(
+    ("specimen", "code"),
+    [
+        pytest.param(one, code, id=f"{one.kind}-{code}")
+        for one in SPECIMENS.values()
+        for code in (1, 2, 3, 126, 127, 255)
+        if code not in one.endings
+    ],
+)
+def test_a_clean_report_beside_the_exit_code_of_a_failure_is_no_pass(
+    bench: Bench, specimen: Specimen, code: int
+) -> None:
+    scan = bench.scan(specimen, specimen.clean, f"exit {code}")
+    assert judged(scan).verdict is Verdict.INCONCLUSIVE
+    assert scan.scanned == ()
+    assert f"exit code {code}" in scan.not_scanned[0].reason
 
 
 @each
@@ -244,20 +221,32 @@ def test_trivy_of_another_format_is_not_judged(bench: Bench) -> None:
     assert judged(scan).verdict is Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("kind", ["bandit", "hadolint", "compose-lint"])
+BIG = {
+    "actionlint": ".github/workflows/big.yml",
+    "bandit": "big.py",
+    "check-jsonschema": ".github/workflows/big.yml",
+    "compose-lint": "big/compose.yaml",
+    "hadolint": "big/Dockerfile",
+    "pip-audit": "requirements/big.txt",
+    "trivy": "big/Dockerfile",
+    "zizmor": ".github/workflows/big.yml",
+}
+
+
+@each
 def test_a_file_of_a_hundred_megabytes_is_given_to_no_tool(
-    bench: Bench, kind: str, tmp_path: Path
+    bench: Bench, specimen: Specimen, tmp_path: Path
 ) -> None:
-    specimen = SPECIMENS[kind]
-    names = {"bandit": "big.py", "hadolint": "big/Dockerfile", "compose-lint": "big/compose.yaml"}
-    path = tmp_path / "root" / names[kind]
+    name = BIG[specimen.kind]
+    path = tmp_path / "root" / name
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
         file.truncate(100_000_000)
     scan = bench.scan(specimen, specimen.clean, 'echo "$@" >"$here/arguments"')
-    assert [gap.name for gap in scan.not_scanned] == [names[kind]]
-    assert "larger than 16 MiB" in scan.not_scanned[0].reason
-    assert names[kind] not in (tmp_path / "bin" / "arguments").read_text()
+    assert [gap.name for gap in scan.not_scanned] == [name]
+    assert "is larger than" in scan.not_scanned[0].reason
+    given = (tmp_path / "bin" / "arguments").read_text()
+    assert f"--skip-files {name}" in given if specimen.kind == "trivy" else name not in given
     assert judged(scan).verdict is Verdict.INCONCLUSIVE
 
 

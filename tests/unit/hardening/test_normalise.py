@@ -6,6 +6,8 @@ import pytest
 
 from hardening.model import Finding, Place, Severity
 from hardening.reports.text import level, who
+from hardening.rules.catalogue import RULES
+from hardening.rules.rule import TOOL
 from hardening.scanners.severities import TABLES
 from hardening.services.normalise import issues_of
 from hardening.services.rule_map import GROUPS, group_of
@@ -54,6 +56,36 @@ def test_the_same_rule_on_another_line_is_another_issue_where_it_is_about_lines(
     assert len(issues_of([one, two], {})) == 2
 
 
+OURS = Finding(
+    TOOL, "RP-C003", "privileged", Severity.CRITICAL, Place("compose.yaml", 2, "web"), said="x"
+)
+LINT = Finding(
+    "compose-lint", "CL-0002", "privileged", Severity.HIGH, Place("compose.yaml", 9, "web")
+)
+
+
+def test_a_rule_of_our_own_and_a_tools_meet_in_one_service_and_in_no_other() -> None:
+    (issue,) = issues_of([OURS, LINT], {})
+    assert issue.rule == "service-privileged"
+    assert issue.severity is Severity.CRITICAL
+    other = replace(LINT, place=replace(LINT.place, subject="db"))
+    assert len(issues_of([OURS, other], {})) == 2
+
+
+def test_a_secret_meets_on_its_line_whatever_the_stage_is_called() -> None:
+    ours = replace(OURS, rule="RP-D013", place=Place("Dockerfile", 2, "stage 0"))
+    theirs = replace(TRIVY, rule="DS-0031", place=Place("Dockerfile", 2))
+    assert len(issues_of([ours, theirs], {})) == 1
+    elsewhere = replace(theirs, place=Place("Dockerfile", 3))
+    assert len(issues_of([ours, elsewhere], {})) == 2
+
+
+def test_two_services_on_one_line_do_not_meet() -> None:
+    ours = replace(OURS, rule="RP-C016", place=Place("compose.yaml", 2, "web"))
+    theirs = replace(LINT, rule="CL-0020", place=Place("compose.yaml", 2, "db"))
+    assert len(issues_of([ours, theirs], {})) == 2
+
+
 def test_one_vulnerability_meets_by_its_aliases_and_gets_its_severity() -> None:
     (issue,) = issues_of([PIP_AUDIT, TRIVY_CVE], {})
     assert issue.severity is Severity.CRITICAL
@@ -81,7 +113,8 @@ def test_identity_knows_no_line_and_no_prose() -> None:
 def test_a_rule_is_in_one_group() -> None:
     rules = [rule for group in GROUPS.values() for rule in group.rules]
     assert len(rules) == len(set(rules))
-    assert {tool for tool, _ in rules} <= set(TABLES)
+    assert {tool for tool, _ in rules} <= {*TABLES, TOOL}
+    assert {rule for tool, rule in rules if tool == TOOL} <= set(RULES)
     assert group_of("trivy", "DS-0002") == group_of("hadolint", "DL3002") == "root-user"
 
 

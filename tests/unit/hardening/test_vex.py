@@ -56,6 +56,33 @@ def test_what_says_less_than_not_affected_and_why_is_left_out(change: dict[str, 
     assert read_vex(json.dumps(document), "x") == ()
 
 
+GOOD = OPENVEX["statements"][0]
+BAD = {**GOOD, "status": "affected"}
+DAY = {"timestamp": "2026-11-01T00:00:00Z"}
+NEXT = {"timestamp": "2026-11-02T01:00:00+02:00"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "kept"),
+    [
+        ([GOOD, BAD], 0),
+        ([BAD, GOOD], 1),
+        ([GOOD, {**BAD, "status": "under_investigation"}], 0),
+        ([GOOD | DAY, BAD | NEXT], 0),
+        ([BAD | NEXT, GOOD | DAY], 0),
+        ([GOOD | NEXT, BAD | DAY], 1),
+        ([GOOD, {**BAD, "products": [{"@id": "pkg:pypi/django"}]}], 0),
+        ([GOOD, {**BAD, "products": [{"@id": "pkg:pypi/flask@1.2"}]}], 1),
+        ([GOOD, {**BAD, "products": []}], 0),
+        ([GOOD, {**BAD, "vulnerability": {"name": "GHSA-1"}}], 0),
+        ([GOOD, {**BAD, "vulnerability": {"name": "CVE-2026-9"}}], 1),
+    ],
+)
+def test_a_later_statement_takes_an_earlier_one_back(statements: list[Any], kept: int) -> None:
+    document = {**OPENVEX, "statements": statements}
+    assert len(read_vex(json.dumps(document), "x")) == kept
+
+
 @pytest.mark.parametrize("state", ["exploitable", "in_triage", None])
 def test_other_states_of_cyclonedx_are_left_out(state: str | None) -> None:
     one = {**CYCLONEDX["vulnerabilities"][0], "analysis": {"state": state, "detail": "x"}}
