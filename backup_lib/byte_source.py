@@ -7,9 +7,13 @@ from collections.abc import Iterable, Iterator
 from restoreproof.errors import JudgedBad
 
 
-def cut(where: str = "") -> JudgedBad:
+class EndsTooEarly(JudgedBad):
+    """Bytes end before their format does."""
+
+
+def cut(where: str = "") -> EndsTooEarly:
     """The judgement over bytes that end before their format does."""
-    return JudgedBad(
+    return EndsTooEarly(
         f"it ends too early{f', {where}' if where else ''}",
         hint="it was cut: look for a full disk or a killed process when it was made",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from backup_lib.byte_source import ByteSource
+from backup_lib.byte_source import ByteSource, EndsTooEarly
 from backup_lib.format.plain import rdb
 from backup_lib.stores.valkey.aof import manifest
 from backup_lib.stores.valkey.aof.commands import walk
@@ -52,8 +52,8 @@ def check(folder: Path, read: Callable[[Path], Iterator[bytes]]) -> str:
             else:
                 commands += sum(1 for _ in walk(source))
         except (JudgedBad, Inconclusive) as error:
-            cut = isinstance(error, JudgedBad) and not source.peek(1)
-            hint = _TAIL_HINT if cut and part is parts[-1] and not part.is_rdb else error.hint
+            tail = isinstance(error, EndsTooEarly) and part is parts[-1]
+            hint = _TAIL_HINT if tail else error.hint
             raise type(error)(f"{part.name}: {error.message}", hint=hint) from error
     return (
         f"{len(parts)} parts as the manifest says, {commands} commands; commands carry no "

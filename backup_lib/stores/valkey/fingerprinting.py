@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from backup_lib.model import NotCovered, Target
@@ -9,7 +11,8 @@ from backup_lib.stores.valkey import facts, needs
 from backup_lib.stores.valkey.address import connect
 from backup_lib.stores.valkey.loading import NotLoaded
 from backup_lib.stores.valkey.private import PrivateServers
-from restoreproof.errors import Inconclusive
+from backup_lib.work import Work
+from restoreproof.errors import Inconclusive, JudgedBad
 
 
 def servers_for(info: facts.Info, programs: Path | None) -> PrivateServers:
@@ -36,13 +39,22 @@ def servers_for(info: facts.Info, programs: Path | None) -> PrivateServers:
     return servers
 
 
-def not_loaded(refusal: NotLoaded, info: facts.Info) -> Inconclusive:
-    """The error where a private server refused what the source sent."""
-    modules = f" (it has the modules {', '.join(info.modules)})" if info.modules else ""
-    return Inconclusive(
-        f"a server of our own does not load what the source sent{modules}: {refusal}",
-        hint="nothing was stored; with fingerprint = false it can be, and is not proven",
-    )
+@contextmanager
+def private_server(servers: PrivateServers, info: facts.Info, work: Work) -> Iterator[Target]:
+    """One of them, for the length of the block.
+
+    Raises:
+        Inconclusive: it did not start, or does not load what the source sent.
+    """
+    try:
+        with servers.start(work) as private:
+            yield private
+    except (NotLoaded, JudgedBad) as refusal:
+        modules = f" (it has the modules {', '.join(info.modules)})" if info.modules else ""
+        raise Inconclusive(
+            f"a server of our own does not load what the source sent{modules}: {refusal}",
+            hint="nothing was stored; with fingerprint = false it can be, and is not proven",
+        ) from None
 
 
 def expired(private: Target) -> tuple[NotCovered, ...]:

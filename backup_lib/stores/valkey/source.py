@@ -23,8 +23,8 @@ from backup_lib.stores.valkey.address import connect, place_of, resolve
 from backup_lib.stores.valkey.aof.backup import LogSource
 from backup_lib.stores.valkey.aof.opened import folder_of, opened
 from backup_lib.stores.valkey.content import take
-from backup_lib.stores.valkey.fingerprinting import expired, not_loaded, servers_for
-from backup_lib.stores.valkey.loading import RDB_NAME, NotLoaded, loading
+from backup_lib.stores.valkey.fingerprinting import expired, private_server, servers_for
+from backup_lib.stores.valkey.loading import RDB_NAME, loading
 from backup_lib.stores.valkey.rdb import MEDIA_TYPE
 from backup_lib.stores.valkey.replication import Synced, full_sync
 from backup_lib.stores.valkey.roles import DATA_ROLE
@@ -112,11 +112,8 @@ class ValkeySource:
             private: Target | None = None
             if fingerprint:
                 servers = servers_for(info, self._settings.programs)
-                private = stack.enter_context(servers.start(work))
-            try:
-                synced = self._stream(target, info, private, sink, work)
-            except NotLoaded as refusal:
-                raise not_loaded(refusal, info) from None
+                private = stack.enter_context(private_server(servers, info, work))
+            synced = self._stream(target, info, private, sink, work)
             content = None
             if private is not None:
                 content = take(private, synced.moment, work, not_covered=expired(private))

@@ -26,8 +26,8 @@ from backup_lib.stores.valkey.aof.moments import (
 )
 from backup_lib.stores.valkey.aof.opened import LogMoved, OpenLog, OpenPart, opened
 from backup_lib.stores.valkey.content import LOG_METHOD, take
-from backup_lib.stores.valkey.fingerprinting import expired, not_loaded
-from backup_lib.stores.valkey.loading import NotLoaded, loading
+from backup_lib.stores.valkey.fingerprinting import expired, private_server
+from backup_lib.stores.valkey.loading import loading
 from backup_lib.stores.valkey.private import PrivateServers
 from backup_lib.stores.valkey.rdb import MEDIA_TYPE as RDB_TYPE
 from backup_lib.stores.valkey.rdb import Frame, RdbFrame
@@ -140,24 +140,21 @@ class LogSource:
             place = self._place_of(log, first, replication, offset, work)
 
         with (
-            servers.start(work) as private,
+            private_server(servers, self.info, work) as private,
             step(
                 work.emit, "sync", "receiving the content", monotonic=work.clock.monotonic
             ) as tells,
         ):
             done = 0
-            try:
-                with loading(private, work) as load:
+            with loading(private, work) as load:
 
-                    def consume(piece: bytes) -> None:
-                        nonlocal done
-                        load(piece)
-                        done += len(piece)
-                        tells.progress(done)
+                def consume(piece: bytes) -> None:
+                    nonlocal done
+                    load(piece)
+                    done += len(piece)
+                    tells.progress(done)
 
-                    synced = full_sync(self.target, self.info.version, consume, work, forked=forked)
-            except NotLoaded as refusal:
-                raise not_loaded(refusal, self.info) from None
+                synced = full_sync(self.target, self.info.version, consume, work, forked=forked)
             content = take(
                 private,
                 synced.moment,
@@ -178,6 +175,8 @@ class LogSource:
         stream = sent(self.target, replication, offset, last.offset, work)
         if stream is None:
             raise LogMoved("the server keeps what it sent for too short (repl-backlog-size)")
+        if last.ahead != first.ahead:
+            raise LogMoved("the server writes somewhere else")
         wait_until_written(log, last.end, work)
         return place_before(log, first, last, stream)
 

@@ -25,6 +25,7 @@ from restoreproof.errors import JudgedBad, Refused, Unreachable
 
 _LONGEST = 5.0
 _TICK = 0.05
+_ANOTHER = "what it holds does not go with what the server says"
 _OF_REPLICATION = frozenset({b"SELECT", b"PING", b"REPLCONF", b"PUBLISH", b"SPUBLISH"})
 """Change no data: which database follows is said anew on each way, the rest is never logged."""
 
@@ -36,12 +37,14 @@ class Moment:
     Attributes:
         at: by the server's clock.
         end: bytes that were logged of the newest increment, be they in the file already or not.
+        ahead: bytes that the file holds more than the server counts.
         replication: the id of its replication stream.
         offset: in that stream.
     """
 
     at: datetime
     end: int
+    ahead: int
     replication: str
     offset: int
 
@@ -74,10 +77,11 @@ def moment(client: valkey.Valkey, log: OpenLog) -> Moment:
                 at=datetime.fromtimestamp(0, UTC)
                 + timedelta(microseconds=int(said["server_time_usec"])),
                 end=written + int(said["aof_buffer_length"]) + low,
+                ahead=low,
                 replication=str(said["master_replid"]),
                 offset=int(said["master_repl_offset"]),
             )
-    raise LogMoved("what it holds does not go with what the server says")
+    raise LogMoved(_ANOTHER)
 
 
 def _refuse_broken(said: dict[str, Any]) -> None:
@@ -124,8 +128,10 @@ def wait_until_written(log: OpenLog, end: int, work: Work) -> None:
         work.cancel.check()
         if work.clock.monotonic() - begun > work.stall_timeout:
             raise Unreachable(
-                f"the server has not written its append-only file for {work.stall_timeout:.0f} s",
-                hint="look at its disk and its log; nothing was stored",
+                f"nothing was written to {log.folder / log.newest.part.name} for "
+                f"{work.stall_timeout:.0f} s, and the server has more to write",
+                hint="is it the folder of that server? then look at its disk and its log; nothing "
+                "was stored",
             )
         time.sleep(_TICK)
 
@@ -149,7 +155,7 @@ def place_before(log: OpenLog, first: Moment, last: Moment, sent: Iterable[bytes
         for one, end in _data(log.newest.read(first.end, last.end)):
             kept.append((one, first.end + end))
     except JudgedBad:
-        raise LogMoved("what it holds does not go with what the server says") from None
+        raise LogMoved(_ANOTHER) from None
     if len(kept) <= len(hashed) or [one for one, _ in list(kept)[1:]] != hashed:
         raise LogMoved("it does not hold what the server sent to its replicas")
     return kept[0][1]
