@@ -313,9 +313,10 @@ def test_the_folder_of_another_server_is_found_out(
         mine.set("a", "b")
         its.set("c", "d")
     source = source_of(server, **AOF, aof_folder=str(other.home))
-    with written_to(server, counting), pytest.raises(Unreachable) as caught:
+    with written_to(server, counting):
         time.sleep(0.2)
-        back_up(source, replace(work, stall_timeout=5))
+        with pytest.raises(Unreachable) as caught:
+            back_up(source, replace(work, stall_timeout=5))
     assert "is it the folder of that server?" in caught.value.hint
 
 
