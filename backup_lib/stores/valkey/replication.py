@@ -100,7 +100,7 @@ def full_sync(
 
 def sent(
     target: Target, replication: str, after: int, until: int, work: Work
-) -> Iterator[bytes] | None:
+) -> tuple[bytes, ...] | None:
     """What the server sent to its replicas between two offsets; None where it keeps that no more.
 
     Raises:
@@ -109,7 +109,7 @@ def sent(
     if until < after:
         return None
     if until == after:
-        return iter(())
+        return ()
     with raw_connection(target) as connection:
         connection.send_command("PSYNC", replication, str(after + 1))
         stream = _Stream(connection, place_of(target), work)
@@ -118,7 +118,7 @@ def sent(
             return None
         if not answer.startswith(b"+CONTINUE"):
             raise _refused(answer, place_of(target))
-        return iter(tuple(stream.exactly(until - after)))
+        return tuple(stream.exactly(until - after))
 
 
 class _NotTaken(Exception):

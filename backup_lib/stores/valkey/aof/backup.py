@@ -7,7 +7,7 @@ it. So a proof is exact, however much is written meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from backup_lib.stores.valkey.loading import loading
 from backup_lib.stores.valkey.private import PrivateServers
 from backup_lib.stores.valkey.rdb import MEDIA_TYPE as RDB_TYPE
 from backup_lib.stores.valkey.rdb import Frame, RdbFrame
-from backup_lib.stores.valkey.replication import full_sync, sent
+from backup_lib.stores.valkey.replication import Synced, full_sync, sent
 from backup_lib.stores.valkey.roles import LOG_BASE_ROLE, LOG_INCREMENT_ROLE, LOG_MANIFEST_ROLE
 from backup_lib.work import Work
 from restoreproof.errors import Unreachable
@@ -69,6 +69,21 @@ class _End:
     moment: datetime
     place: int
     content: Fingerprint | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """What the server sent to its replicas between a synchronisation and a moment right after."""
+
+    until: Moment
+    stream: tuple[bytes, ...]
+
+    def place(self, log: OpenLog, first: Moment, work: Work) -> int:
+        """The byte of the newest increment that is of the moment of the synchronisation."""
+        if self.until.ahead != first.ahead:
+            raise LogMoved("the server writes somewhere else")
+        wait_until_written(log, self.until.end, work)
+        return place_before(log, first, self.until, self.stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,38 +138,28 @@ class LogSource:
         )
 
     def _end(self, log: OpenLog, work: Work) -> _End:
+        if self.servers is not None:
+            return self._proven_end(log, self.servers, work)
         with connect(self.target) as client:
-            first = moment(client, log)
-        if self.servers is None:
-            wait_until_written(log, first.end, work)
-            return _End(first.at, first.end, None)
-        return self._proven_end(log, first, self.servers, work)
+            here = moment(client, log)
+        wait_until_written(log, here.end, work)
+        return _End(here.at, here.end, None)
 
-    def _proven_end(self, log: OpenLog, first: Moment, servers: PrivateServers, work: Work) -> _End:
+    def _proven_end(self, log: OpenLog, servers: PrivateServers, work: Work) -> _End:
         """The moment of a synchronisation, whose content is fingerprinted."""
-        place = 0
+        since: _Since | None = None
 
         def forked(replication: str, offset: int) -> None:
-            nonlocal place
-            # no rewrite can begin while the server's child sends its content
-            place = self._place_of(log, first, replication, offset, work)
+            nonlocal since
+            # no rewrite can begin while the server's child sends its content, and it waits for us
+            since = self._since(log, replication, offset, work)
 
-        with (
-            private_server(servers, self.info, work) as private,
-            step(
-                work.emit, "sync", "receiving the content", monotonic=work.clock.monotonic
-            ) as tells,
-        ):
-            done = 0
-            with loading(private, work) as load:
-
-                def consume(piece: bytes) -> None:
-                    nonlocal done
-                    load(piece)
-                    done += len(piece)
-                    tells.progress(done)
-
-                synced = full_sync(self.target, self.info.version, consume, work, forked=forked)
+        with private_server(servers, self.info, work) as private:
+            with connect(self.target) as client:
+                first = moment(client, log)
+            synced = self._load(private, forked, work)
+            assert since is not None
+            place = since.place(log, first, work)
             content = take(
                 private,
                 synced.moment,
@@ -164,10 +169,25 @@ class LogSource:
             )
         return _End(synced.moment, place, content)
 
-    def _place_of(
-        self, log: OpenLog, first: Moment, replication: str, offset: int, work: Work
-    ) -> int:
-        """The byte of the newest increment that belongs to that offset of the stream."""
+    def _load(self, private: Target, forked: Callable[[str, int], object], work: Work) -> Synced:
+        with (
+            step(
+                work.emit, "sync", "receiving the content", monotonic=work.clock.monotonic
+            ) as tells,
+            loading(private, work) as load,
+        ):
+            done = 0
+
+            def consume(piece: bytes) -> None:
+                nonlocal done
+                load(piece)
+                done += len(piece)
+                tells.progress(done)
+
+            return full_sync(self.target, self.info.version, consume, work, forked=forked)
+
+    def _since(self, log: OpenLog, replication: str, offset: int, work: Work) -> _Since:
+        """What the server sent to its replicas from that offset of its stream on until now."""
         with connect(self.target) as client:
             last = moment(client, log)
         if last.replication != replication:
@@ -175,10 +195,7 @@ class LogSource:
         stream = sent(self.target, replication, offset, last.offset, work)
         if stream is None:
             raise LogMoved("the server keeps what it sent for too short (repl-backlog-size)")
-        if last.ahead != first.ahead:
-            raise LogMoved("the server writes somewhere else")
-        wait_until_written(log, last.end, work)
-        return place_before(log, first, last, stream)
+        return _Since(last, stream)
 
 
 def _store(log: OpenLog, end: _End, sink: ArtifactSink, work: Work) -> Logged:
