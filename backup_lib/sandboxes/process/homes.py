@@ -237,8 +237,8 @@ def _hint_to_open(closed: Path, *, chosen: bool) -> str:
         return "choose a folder all of whose parents others may enter (mode o+x)"
     return (
         f"disposable servers live among temporary files, and TMPDIR leads into {closed}: set it to "
-        "a folder that others may enter (mode o+x), such as /var/tmp, or for "
-        "rehearsals folder = … in the sandbox's section"
+        "a folder that others may enter (mode o+x), such as /var/tmp; for rehearsals "
+        "folder = … in the sandbox's section will do as well"
     )
 
 

@@ -148,10 +148,10 @@ def place_before(log: OpenLog, first: Moment, last: Moment, sent: Iterable[bytes
     Raises:
         LogMoved: the same commands are not at the end of the file.
     """
-    hashed = [one for one, _ in _data(sent)]
-    kept: deque[tuple[bytes, int]] = deque(maxlen=len(hashed) + 1)
-    kept.append((b"", first.end))
     try:
+        hashed = [one for one, _ in _data(sent)]
+        kept: deque[tuple[bytes, int]] = deque(maxlen=len(hashed) + 1)
+        kept.append((b"", first.end))
         for one, end in _data(log.newest.read(first.end, last.end)):
             kept.append((one, first.end + end))
     except JudgedBad:
