@@ -81,6 +81,14 @@ class ServerRecipe(Protocol):
         """Whether it answers yet."""
         ...
 
+    def damage_in(self, log: str) -> str:
+        """What a server that ended by itself says of damage in the data that it was given.
+
+        Empty where it names none, or where trouble of its own would read the same: then nothing is
+        said about a backup.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from backup_lib.byte_source import ByteSource
 from backup_lib.format.plain.detect import compression_of_name
 from backup_lib.format.plain.plain_stream import PlainStream
-from backup_lib.format.plain.reading import ByteSource
 from backup_lib.format.plain.sql_text import SqlText
 from backup_lib.format.plain.tar_members import members
 from backup_lib.stores.postgres import archive_head

@@ -129,6 +129,8 @@ class Rehearser:
                 reason = f"restored into {server.facts.product} {server.facts.version}"
                 if restored.tolerated:
                     reason += f"; {len(restored.tolerated)} errors on the published allow-list"
+                if restored.left_out:
+                    reason += f"; {restored.left_out}"
                 results.append(self._timed(RungResult(Rung.RESTORE, Verdict.PASSED, reason), begun))
                 if Rung.CONTENT in self.rungs():
                     begun = work.clock.monotonic()

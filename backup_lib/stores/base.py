@@ -157,11 +157,14 @@ class Restored:
         target: where the restored content can be read (database name included).
         tolerated: errors of the restore tool on the published allow-list, verbatim.
         notes: remarks for people.
+        left_out: what of the backup was not restored, as the store's own server would leave it out;
+            part of the verdict's reason.
     """
 
     target: Target
     tolerated: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -64,8 +63,6 @@ def spawn(command: Command, *, stdin: int, stdout: int, stderr: int) -> subproce
         raise UsageError(f"an argument for {command.program} cannot be handed over") from error
     except OSError as error:
         raise _translated(error, command) from error
-    except subprocess.SubprocessError as error:
-        raise _no_such_identity(command) from error
     _limit_memory(child.pid, command.memory)
     return child
 
@@ -75,26 +72,6 @@ def _limit_memory(pid: int, memory: int) -> None:
     if memory and hasattr(resource, "prlimit"):  # Linux alone has it
         with suppress(OSError):  # it has ended already
             resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
-
-
-def _identity(user: str | None) -> tuple[int | None, int | None, list[int] | None]:
-    if user is None:
-        return None, None, None
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise UsageError(f"there is no user {user!r} on this machine") from None
-    if entry.pw_uid == os.geteuid():
-        return None, None, None
-    return entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)
-
-
-def _no_such_identity(command: Command) -> ProgramMissing:
-    return ProgramMissing(
-        command.program,
-        f"not allowed to run as user {command.user}",
-        hint="only root may start a program as another user",
-    )
 
 
 def _translated(error: OSError, command: Command) -> Exception:

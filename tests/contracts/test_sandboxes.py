@@ -67,6 +67,9 @@ class Altered:
     def is_ready(self, target: Target) -> bool:
         return self._recipe.is_ready(target)
 
+    def damage_in(self, log: str) -> str:
+        return self._recipe.damage_in(log)
+
 
 class Broken(Altered):
     """Its server complains and ends, the first ``times`` times."""

@@ -115,5 +115,6 @@ def test_every_command_of_a_runbook_works(
         for block in commands:
             _run(block, folder, environment)
     finally:
-        if (pid := folder / "by-hand" / "pid").exists():
-            os.kill(int(pid.read_text()), signal.SIGKILL)
+        for home in ("by-hand", "by-log"):
+            if (pid := folder / home / "pid").exists():
+                os.kill(int(pid.read_text()), signal.SIGKILL)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import zstandard
 from psycopg.conninfo import conninfo_to_dict
 
 from restoreproof.exit_codes import ExitCode
 from tests.harness.fake_tools import fake_tool
-from tests.harness.fault_site import Done, FaultSite, finish, make_fault_site
+from tests.harness.fault_site import FaultSite, make_fault_site
 from tests.harness.fault_stores import postgres_rig
-from tests.harness.planted import SECRET, Watch, forms, look, watching
+from tests.harness.planted import SECRET, Watch, forms, look
+from tests.harness.planted_site import check_files, run_watched
 from tests.harness.postgres import MakeServer, PostgresServer, bundled_programs
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -80,40 +78,6 @@ def references(site: FaultSite, how: str) -> dict[str, str]:
     return {}
 
 
-def run(site: FaultSite, environment: dict[str, str], *command: str) -> Done:
-    """Run a command with everything that talks switched on, and look at all it shows."""
-    running = site.start(
-        *command, "--events", str(site.folder / "events"), RESTOREPROOF_DEBUG="1", **environment
-    )
-    with watching(running.pid):
-        done = finish(running)
-    found = [*look(done.out.encode(), "stdout"), *look(done.err.encode(), "stderr")]
-    assert not found, (found, done)
-    return done
-
-
-def written(site: FaultSite) -> Iterator[tuple[str, bytes]]:
-    """Every file of the site, as it lies there and with what is packed inside."""
-    for path in site.folder.rglob("*"):
-        if not path.is_file() or path.is_symlink() or path.name == "secret":
-            continue
-        data = path.read_bytes()
-        yield str(path), data
-        if path.name.endswith(".dsse.json"):
-            yield f"{path}, its payload", base64.b64decode(json.loads(data)["payload"])
-        if path.suffix == ".zst":
-            plain = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-            yield f"{path}, unpacked", plain.read()
-
-
-def check_files(site: FaultSite) -> None:
-    files = list(written(site))
-    assert any(".dsse.json" in name for name, _ in files)
-    assert any(name.endswith("/events") for name, _ in files)
-    found = [hit for name, data in files for hit in look(data, name)]
-    assert not found
-
-
 def test_all_forms_are_found_by_the_search() -> None:
     for way, form in forms().items():
         assert list(look(b"xx" + form + b"yy", "here")), way
@@ -154,7 +118,9 @@ def test_a_planted_secret_appears_nowhere(site: FaultSite, how: str) -> None:
         commands += [("backup.verify", "--json"), ("backup.show", "--json"), ("backup.list",)]
     for command in commands:
         wanted = command if "--set" in command else (*command[:1], "--set", "nightly", *command[1:])
-        done = run(site, environment, *(command if command[0] == "backup.doctor" else wanted))
+        done = run_watched(
+            site, environment, *(command if command[0] == "backup.doctor" else wanted)
+        )
         # what the doctor finds is of no interest here, as long as it looks
         accepted = {ExitCode.OK, ExitCode.BAD, ExitCode.INCONCLUSIVE}
         if command[0] != "backup.doctor":
@@ -183,7 +149,7 @@ def test_nor_when_things_go_wrong(site: FaultSite, trouble: str) -> None:
     if trouble == "host":
         commands += [("backup.doctor",), ("backup.restore", "--set", "nightly")]
     for command in commands:
-        done = run(site, {}, *command)
+        done = run_watched(site, {}, *command)
         expected = ExitCode.INTERNAL if trouble == "crash" else None
         assert done.code == expected or (expected is None and done.code), done
     assert os.listdir(site.tmp) == [] or trouble == "crash"  # noqa: PTH208  # names suffice

@@ -108,8 +108,9 @@ def rows() -> tuple[Row, ...]:
     from tests.harness.truth_postgres import POSTGRES_ROWS
     from tests.harness.truth_sets import SET_ROWS
     from tests.harness.truth_valkey import VALKEY_ROWS
+    from tests.harness.truth_valkey_aof import AOF_ROWS
 
-    return (*SET_ROWS, *POSTGRES_ROWS, *VALKEY_ROWS)
+    return (*SET_ROWS, *POSTGRES_ROWS, *VALKEY_ROWS, *AOF_ROWS)
 
 
 def rendered(table: Iterable[Row]) -> str:

@@ -1,8 +1,10 @@
-"""Rehearsed restores of ``dump.rdb``, as a real server saved it: through the verifier."""
+"""Rehearsed restores of ``dump.rdb`` and ``appendonlydir``, as a real server wrote them."""
 
 from __future__ import annotations
 
 import gzip
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.stores.valkey.foreign import ValkeyForeign
 from backup_lib.work import Work
 from restoreproof.verdict import Verdict
+from restoreproof_cli.demo.damage import with_right_crc
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer
-from tests.harness.valkey_content import fill
+from tests.harness.valkey_content import command, fill
 from tests.harness.valkey_store import back_up, source_of, taken_at_source
 
 KEYS = {"db0": 300, "db3": 2}
@@ -157,3 +160,211 @@ def test_the_file_names_its_writer_and_its_moment(server: ValkeyServer, tmp_path
         info["valkey_version"],
     )
     assert abs(described.moment.timestamp() - saved_at.timestamp()) <= 1
+
+
+# ── append-only files ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def logging_server(make_valkey_server: MakeValkeyServer) -> ValkeyServer:
+    return make_valkey_server("--appendonly", "yes", "--appendfsync", "always")
+
+
+def logged(server: ValkeyServer, folder: Path) -> Path:
+    """A copy of the server's ``appendonlydir``, with a base and commands behind it."""
+    with server.client() as client:
+        command(client, "BGREWRITEAOF")
+        while client.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.02)
+        client.set("behind the base", "x" * 40)
+        client.set("last", "y")
+    return shutil.copytree(server.home / "appendonlydir", folder / "appendonlydir")
+
+
+def increment(folder: Path) -> Path:
+    (found,) = folder.glob("*.incr.aof")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["valkey", "valkey-aof", None])
+def test_an_append_only_folder_is_restored_and_its_keys_are_counted(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path, kind: str | None
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    assert verifier.validate_integrity(folder, kind), last(verifier)
+    assert verifier.restore_test(folder, kind), last(verifier)
+    assert "304 keys in 2 databases" in last(verifier).reason
+    assert verifier.row_counts == KEYS | {"db0": 302}
+
+
+def test_other_names_and_commands_only_are_restored_too(
+    make_valkey_server: MakeValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    names = ("--appendfilename", "my log.aof", "--appenddirname", "logs")
+    server = make_valkey_server(
+        *("--appendonly", "yes", "--appendfsync", "always", "--aof-use-rdb-preamble", "no"),
+        *("--aof-timestamp-enabled", "yes", *names),
+    )
+    put(server)
+    with server.client() as client:
+        command(client, "BGREWRITEAOF")
+        while client.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.02)
+        client.set("behind the base", "x")
+    folder = shutil.copytree(server.home / "logs", tmp_path / "copied")
+    assert verifier.validate_integrity(folder), last(verifier)
+    assert verifier.restore_test(folder), last(verifier)
+    assert verifier.row_counts == KEYS | {"db0": 301}
+
+
+def test_a_folder_of_the_single_file_of_old_is_restored(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    """What a server makes of ``appendonly.aof``: one base, an RDB file with commands behind it."""
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    (base,) = folder.glob("*.base.rdb")
+    (folder / "appendonly.aof").write_bytes(base.read_bytes() + increment(folder).read_bytes())
+    base.unlink()
+    increment(folder).unlink()
+    (folder / "appendonly.aof.manifest").write_text("file appendonly.aof seq 1 type b\n")
+    assert verifier.validate_integrity(folder) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE
+    assert verifier.restore_test(folder), last(verifier)
+    assert verifier.row_counts == KEYS | {"db0": 302}
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_half_a_command_at_the_end_is_left_out_aloud_as_a_server_does(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path, cut: int
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    file = increment(folder)
+    file.write_bytes(file.read_bytes()[:-cut])
+    assert verifier.validate_integrity(folder) is False
+    assert last(verifier).verdict is Verdict.FAILED
+    assert "aof-load-truncated" in last(verifier).hint
+
+    assert verifier.restore_test(folder), last(verifier)
+    assert f"the last {len(LAST) - cut} bytes of {file.name}" in last(verifier).reason
+    assert "were left out as a server does" in last(verifier).reason
+    assert verifier.row_counts == KEYS | {"db0": 301}
+
+    server = ValkeyServer(tmp_path, "--appendonly", "yes")
+    try:
+        with server.client() as client:
+            assert client.dbsize() == 301
+    finally:
+        server.stop()
+
+
+LAST = b"*3\r\n$3\r\nSET\r\n$4\r\nlast\r\n$1\r\ny\r\n"
+
+
+def test_half_a_transaction_is_left_out_as_well(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    with increment(folder).open("ab") as file:
+        file.write(b"*1\r\n$5\r\nMULTI\r\n" + LAST.replace(b"last", b"more"))
+    assert verifier.restore_test(folder), last(verifier)
+    assert "transaction" in last(verifier).reason
+    assert verifier.row_counts == KEYS | {"db0": 302}
+
+
+def injured(folder: Path, how: str) -> None:
+    file = increment(folder)
+    (base,) = folder.glob("*.base.rdb")
+    content, manifest = file.read_bytes(), folder / "appendonly.aof.manifest"
+    half = len(base.read_bytes()) // 2
+    text = manifest.read_text()
+    if how == "a bit of the base":
+        data = bytearray(base.read_bytes())
+        data[half] ^= 1
+        base.write_bytes(data)
+    elif how == "half of the base, every checksum right":
+        base.write_bytes(with_right_crc(base.read_bytes()[:half] + b"\xff" + bytes(8)))
+    elif how == "no increment":
+        file.unlink()
+    elif how == "no base":
+        base.unlink()
+    elif how == "no manifest":
+        manifest.unlink()
+    elif how == "a part elsewhere":
+        (folder.parent / "elsewhere").write_bytes(content)
+        manifest.write_text(text.replace(file.name, "../elsewhere"))
+    elif how == "a link":
+        (folder.parent / "elsewhere").write_bytes(content)
+        file.unlink()
+        file.symlink_to(folder.parent / "elsewhere")
+    elif how == "a part that is cut, and another behind it":
+        (folder / "more.aof").write_bytes(content)
+        file.write_bytes(content[:-3])
+        manifest.write_text(text + "file more.aof seq 99 type i\n")
+    else:
+        assert how == "a length in the middle"
+        file.write_bytes(content.replace(b"$40", b"$41", 1))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a bit of the base",
+        "half of the base, every checksum right",
+        "no increment",
+        "no base",
+        "no manifest",
+        "a part elsewhere",
+        "a link",
+        "a part that is cut, and another behind it",
+        "a length in the middle",
+    ],
+)
+def test_a_damaged_append_only_folder_is_failed(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path, how: str
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    injured(folder, how)
+    assert verifier.restore_test(folder, "valkey-aof") is False
+    assert last(verifier).verdict is Verdict.FAILED, last(verifier)
+    assert verifier.row_counts == {}
+
+
+def test_a_length_that_swallows_what_follows_is_no_half_command(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    file = increment(folder)
+    file.write_bytes(file.read_bytes().replace(b"$40", b"$999", 1))
+    assert verifier.restore_test(folder) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE, last(verifier)
+    assert "how much is lost cannot be told" in last(verifier).reason
+
+
+def test_commands_that_no_server_here_knows_are_inconclusive_and_named(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    with increment(folder).open("ab") as file:
+        file.write(LAST.replace(b"$3\r\nSET", b"$8\r\nTS.ADDED"))
+    assert verifier.restore_test(folder) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE, last(verifier)
+    assert "TS.ADDED" in last(verifier).reason
+
+
+def test_a_base_of_a_newer_format_is_inconclusive_and_named(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    put(logging_server)
+    folder = logged(logging_server, tmp_path)
+    (base,) = folder.glob("*.base.rdb")
+    base.write_bytes(with_right_crc(b"REDIS0012" + base.read_bytes()[9:]))
+    assert verifier.restore_test(folder) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE, last(verifier)
+    assert "REDIS0012" in last(verifier).reason

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from backup_lib import BackupVerifier
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.valkey.restorer import ValkeyRestorer
 from backup_lib.work import Work
@@ -24,12 +27,16 @@ def work(tmp_path: Path) -> Work:
     return Work(scratch=tmp_path, stall_timeout=60, jobs=2)
 
 
-@pytest.fixture
-def redis(make_valkey_server: MakeValkeyServer) -> ValkeyServer:
-    found = shutil.which("redis-server")
+def program(name: str) -> Path:
+    found = shutil.which(name)
     if found is None:
         pytest.skip("no Redis server of the distribution: run .ci/setup")
-    server = make_valkey_server(program=Path(found))
+    return Path(found)
+
+
+@pytest.fixture
+def redis(make_valkey_server: MakeValkeyServer) -> ValkeyServer:
+    server = make_valkey_server(program=program("redis-server"))
     with server.client() as client:
         client.set("string", "value", ex=86400)
         client.rpush("list", *range(300))
@@ -68,3 +75,68 @@ def test_an_older_target_is_refused_before_it_is_touched(redis: ValkeyServer, wo
     assert "by hand" in caught.value.hint
     with redis.client() as client:
         assert client.dbsize() == 7
+
+
+@pytest.mark.parametrize("of", ["Redis", "Valkey"])
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_the_append_only_file_of_a_server_under_load_is_proven(
+    make_valkey_server: MakeValkeyServer, work: Work, preamble: str, of: str
+) -> None:
+    """What ``redis-benchmark`` writes: many clients, pipelines, every simple type."""
+    server = make_valkey_server(
+        *("--appendonly", "yes", "--aof-use-rdb-preamble", preamble),
+        program=program("redis-server") if of == "Redis" else None,
+    )
+    with server.client() as client:
+        client.mset({f"key {n}": n for n in range(1000)})
+        client.xadd("stream", {"a": 1})
+        client.xgroup_create("stream", "workers", "0")
+        client.xreadgroup("workers", "one", {"stream": ">"})
+        command(client, "BGREWRITEAOF")
+        while client.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.02)
+    load = subprocess.Popen(
+        [
+            *(str(program("redis-benchmark")), "-s", str(server.socket), "-l", "-q"),
+            *("-c", "8", "-P", "4", "-r", "5000", "-n", "20000"),
+            *("-t", "set,incr,lpush,rpush,lpop,sadd,hset,spop,zadd,zpopmin,mset"),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(0.5)
+        backed_up = back_up(source_of(server, format="aof"), work)
+        assert load.poll() is None
+    finally:
+        load.kill()
+        load.wait(20)
+    with restored(backed_up, work) as target:
+        comparison = compared(backed_up, target, work)
+    assert comparison.differences == ()
+    assert comparison.level == "exact"
+
+
+def test_an_append_only_folder_of_redis_is_restored(
+    make_valkey_server: MakeValkeyServer, tmp_path: Path
+) -> None:
+    server = make_valkey_server("--appendonly", "yes", program=program("redis-server"))
+    subprocess.run(
+        [
+            *(str(program("redis-benchmark")), "-s", str(server.socket), "-q"),
+            *("-r", "500", "-n", "2000", "-t", "set,incr,lpush,rpush,lpop,sadd,hset,spop,zadd"),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    with server.client() as client:
+        keys = int(client.dbsize())
+        client.shutdown(nosave=True)
+    server.process.wait(20)
+    verifier = BackupVerifier(channels={}, scratch=tmp_path)
+    assert verifier.validate_integrity(server.home / "appendonlydir"), verifier.last
+    assert verifier.restore_test(server.home / "appendonlydir"), verifier.last
+    assert verifier.row_counts == {"db0": keys}

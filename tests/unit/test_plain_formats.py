@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backup_lib.byte_source import ByteSource
 from backup_lib.format.plain import json_text, neo4j, qdrant, rdb, smile, tar_members
 from backup_lib.format.plain.plain_stream import PlainStream
-from backup_lib.format.plain.reading import ByteSource
 from backup_lib.model import RungResult
 from backup_lib.services.plain_files import PlainKind, check_integrity, detect
 from backup_lib.work import Work

@@ -187,6 +187,18 @@ def test_a_folder_that_the_servers_user_cannot_reach_is_refused(short: Path) -> 
         pass
 
 
+@pytest.mark.skipif(not ROOT, reason="others come in only where there are others")
+def test_where_the_folder_was_not_chosen_the_hint_names_tmpdir(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (short / "closed").mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(short / "closed"))
+    with pytest.raises(UsageError, match="cannot pass through") as caught, Homes().open(refuse):
+        pass
+    assert str(short / "closed") in caught.value.message
+    assert f"TMPDIR leads into {short / 'closed'}" in caught.value.hint
+
+
 # ── staging ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from backup_lib.format.plain.reading import CHUNK, ByteSource, cut
+from backup_lib.byte_source import ByteSource, cut
+from backup_lib.format.plain.reading import CHUNK
 from restoreproof.errors import JudgedBad
 
 MAGIC = b"\x1f\x8b"

@@ -10,8 +10,9 @@ import codecs
 import re
 from collections.abc import Iterator
 
+from backup_lib.byte_source import cut
 from backup_lib.format.plain.plain_stream import PlainStream
-from backup_lib.format.plain.reading import CHUNK, cut
+from backup_lib.format.plain.reading import CHUNK
 from restoreproof.errors import Inconclusive, JudgedBad
 
 _DEEPEST = 1 << 20

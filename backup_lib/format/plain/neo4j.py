@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from backup_lib.byte_source import ByteSource
 from backup_lib.format.plain.plain_stream import PlainStream
-from backup_lib.format.plain.reading import ByteSource
 from backup_lib.format.plain.tar_members import members
 from restoreproof.errors import Inconclusive, JudgedBad
 

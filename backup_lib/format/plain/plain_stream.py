@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from backup_lib.byte_source import ByteSource
 from backup_lib.format.plain import gzip_members, zstd_frames
-from backup_lib.format.plain.reading import ByteSource
 from restoreproof.errors import Inconclusive
 
 _HARMLESS_SIZE = 1 << 30

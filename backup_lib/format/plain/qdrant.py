@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backup_lib.format.plain.reading import ByteSource
+from backup_lib.byte_source import ByteSource
 from backup_lib.format.plain.tar_members import Member, members
 from restoreproof.errors import Inconclusive, JudgedBad
 

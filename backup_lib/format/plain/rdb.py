@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backup_lib.stores.valkey.rdb import MAGIC, Frame, RdbFrame
+from backup_lib.stores.valkey.rdb import MAGIC, MAGIC_SIZE, Frame, RdbFrame
 from restoreproof.errors import Inconclusive, JudgedBad
 
-__all__ = ["MAGIC", "check"]
+__all__ = ["MAGIC", "MAGIC_SIZE", "check"]
 
 _HINTS = {
     Frame.NO_MAGIC: "take another copy of the backup",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backup_lib.format.plain.reading import ByteSource, cut
+from backup_lib.byte_source import ByteSource, cut
 from restoreproof.errors import Inconclusive, JudgedBad
 
 BLOCK = 512

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import zstandard
 
-from backup_lib.format.plain.reading import ByteSource, cut
+from backup_lib.byte_source import ByteSource, cut
 from restoreproof.errors import Inconclusive, JudgedBad
 
 MAGIC = b"\x28\xb5\x2f\xfd"

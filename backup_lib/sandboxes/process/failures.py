@@ -1,4 +1,4 @@
-"""What it means when a disposable server fails: never anything about a backup."""
+"""What it means when a disposable server fails: nothing about a backup, unless it names damage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from backup_lib.sandboxes.base import ServerDied
+from backup_lib.sandboxes.base import ServerDied, ServerRecipe
 from backup_lib.sandboxes.process.budget import Budget
 from restoreproof.errors import Inconclusive, JudgedBad, NoSpace, RestoreproofError, Unreachable
 from restoreproof.process import Child
@@ -34,7 +34,11 @@ def not_started(kind: str, what: str, log: str) -> RestoreproofError:
 
 
 def cause_of(
-    error: Exception, kind: str, child: Child, budget: Budget, answers: Callable[[], bool]
+    error: Exception,
+    recipe: ServerRecipe,
+    child: Child,
+    budget: Budget,
+    answers: Callable[[], bool],
 ) -> RestoreproofError | None:
     """The trouble with the server behind an error of whoever used it; None where there is none.
 
@@ -52,9 +56,14 @@ def cause_of(
         if answers():
             return None
         time.sleep(_PAUSE)
+    if code is not None and code > 0 and (damage := recipe.damage_in(child.log_tail())):
+        return JudgedBad(
+            f"the {recipe.kind} server ended while it loaded the backup: {damage}",
+            hint="use an older backup, and find out what damaged this one",
+        )
     ended = "does not answer any more" if code is None else f"ended with status {code}"
     return ServerDied(
-        f"the disposable {kind} server {ended} while it was in use",
+        f"the disposable {recipe.kind} server {ended} while it was in use",
         hint="run it again; the system may be short of memory: see the kernel's log",
     )
 

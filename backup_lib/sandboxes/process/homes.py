@@ -83,6 +83,7 @@ class Homes:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _default_folder()
+        self._chosen = folder is not None
 
     @contextmanager
     def open(self, complain: Complaint) -> Iterator[Home]:
@@ -154,7 +155,7 @@ class Homes:
         if root and (closed := _closed_to_others(self.folder)):
             raise UsageError(
                 f"the sandbox's own user cannot pass through {closed}",
-                hint="choose a folder all of whose parents others may enter (mode o+x)",
+                hint=_hint_to_open(closed, chosen=self._chosen),
             )
 
     def _claim(self, stack: ExitStack) -> tuple[Home, UserLock | None]:
@@ -229,6 +230,16 @@ def _become(fresh: Path, slot: Path, user_lock: UserLock | None) -> bool:
     except OSError:  # a folder with something in it is not replaced
         return False
     return True
+
+
+def _hint_to_open(closed: Path, *, chosen: bool) -> str:
+    if chosen:
+        return "choose a folder all of whose parents others may enter (mode o+x)"
+    return (
+        f"disposable servers live among temporary files, and TMPDIR leads into {closed}: set it to "
+        "a folder that others may enter (mode o+x), such as /var/tmp; for rehearsals "
+        "folder = … in the sandbox's section will do as well"
+    )
 
 
 def _default_folder() -> Path:

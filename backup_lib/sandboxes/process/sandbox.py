@@ -166,7 +166,7 @@ class ProcessSandbox:
                     yield RunningServer(target=target, facts=chosen.facts)
                 except Exception as error:
                     cause = failures.cause_of(
-                        error, recipe.kind, child, budget, partial(recipe.is_ready, target)
+                        error, recipe, child, budget, partial(recipe.is_ready, target)
                     )
                     if cause is None:
                         raise

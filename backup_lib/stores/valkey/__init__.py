@@ -1,6 +1,7 @@
-"""The store ``valkey``: whole servers of Valkey 7.2 to 9, and Redis up to 7.2, as RDB files.
+"""The store ``valkey``: whole servers of Valkey 7.2 to 9, and Redis up to 7.2.
 
-Only this class is imported with the package; valkey and pydantic come with its methods.
+As RDB files or as append-only files. Only this class is imported with the package; valkey and
+pydantic come with its methods.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class ValkeyStore:
         proof="exact",
         partial_restore=False,
         assertions="Valkey commands",
-        plain_kinds=("valkey-rdb",),
+        plain_kinds=("valkey-rdb", "valkey-aof"),
     )
 
     @classmethod

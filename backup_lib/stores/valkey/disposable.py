@@ -1,15 +1,16 @@
-"""Into a disposable server: the RDB file is loaded as a whole."""
+"""Into a disposable server: an RDB file, or an append-only file, is loaded as a whole."""
 
 from __future__ import annotations
 
 from typing import BinaryIO
 
-from backup_lib.model import Target
+from backup_lib.model import StoreRecord, Target
 from backup_lib.stores.base import ArtifactSource, Restored, RestoreOptions
 from backup_lib.stores.valkey import users
 from backup_lib.stores.valkey.address import connect
+from backup_lib.stores.valkey.aof.restoring import load_artifacts
 from backup_lib.stores.valkey.loading import NotLoaded, loading
-from backup_lib.stores.valkey.roles import DATA_ROLE, USERS_ROLE
+from backup_lib.stores.valkey.roles import DATA_ROLE, LOG_INCREMENT_ROLE, USERS_ROLE
 from backup_lib.work import Work
 from restoreproof.errors import JudgedBad
 from restoreproof.events import step
@@ -20,14 +21,22 @@ _CHUNK = 1 << 20
 def into_sandbox(
     source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
 ) -> Restored:
-    """Load the RDB file in a disposable server, and make the users."""
-    artifact = next(a for a in source.record.artifacts if a.role == DATA_ROLE)
-    with source.open(DATA_ROLE) as stream:
-        load_stream(stream, target, work, total=artifact.plain_size)
+    """Load the data in a disposable server, and make the users."""
+    if is_log(source.record):
+        load_artifacts(source, target, work)
+    else:
+        artifact = next(a for a in source.record.artifacts if a.role == DATA_ROLE)
+        with source.open(DATA_ROLE) as stream:
+            load_stream(stream, target, work, total=artifact.plain_size)
     notes: tuple[str, ...] = ()
     if options.globals:
         notes = restore_users(source, target)
     return Restored(target, notes=notes)
+
+
+def is_log(record: StoreRecord) -> bool:
+    """Whether the set holds an append-only file."""
+    return any(artifact.role == LOG_INCREMENT_ROLE for artifact in record.artifacts)
 
 
 def restore_users(source: ArtifactSource, target: Target) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""Loading an RDB file into a disposable server, while it streams.
+"""Loading an RDB file into a disposable server while it streams, or an append-only file.
 
 The server reads the file from a pipe in its own folder with ``DEBUG RELOAD NOSAVE``: nothing is
 spooled, and a server that meets a bad file there says so and lives on (from a regular file it
-would end).
+would end). An append-only file is a folder in the server's own, which ``DEBUG LOADAOF`` loads; it
+answers an error for damaged and for cut commands alike.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import valkey
 
@@ -25,6 +27,7 @@ from restoreproof.errors import RestoreproofError, Unreachable
 
 RDB_NAME = "dump.rdb"
 _TICK = 0.05
+_ASK_AGAIN = 1.0
 
 
 class NotLoaded(Exception):
@@ -46,13 +49,12 @@ def loading(target: Target, work: Work) -> Iterator[Callable[[bytes], None]]:
         NotLoaded: the server refused it.
         Unreachable: the server is away or stuck.
     """
-    with connect(target) as client:
-        client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")  # type: ignore[no-untyped-call]
+    _expire_nothing(target)
     pipe = Path(target.params[SOCKET_PARAM]).parent / RDB_NAME
     os.mkfifo(pipe)
     pipe.chmod(0o644)  # the server runs as another user where we are root
     with ThreadPoolExecutor(1, thread_name_prefix="rdb-load") as pool:
-        reload = _Reload(target)
+        reload = _Reload(target, ("RELOAD", "NOSAVE"))
         feeder = _Feeder(pipe, pool.submit(reload.run), work)
         try:
             yield feeder.feed
@@ -63,11 +65,67 @@ def loading(target: Target, work: Work) -> Iterator[Callable[[bytes], None]]:
             reload.give_up()
 
 
+def load_log(target: Target, work: Work) -> None:
+    """Load the append-only file in the server's folder.
+
+    Args:
+        target: a disposable server of ours, in whose folder the files lie.
+        work: cancellation and the deadline on progress.
+
+    Raises:
+        NotLoaded: the server refused it.
+        Unreachable: the server is away or stuck.
+    """
+    _expire_nothing(target)
+    with ThreadPoolExecutor(1, thread_name_prefix="aof-load") as pool:
+        reload = _Reload(target, ("LOADAOF",))
+        running = pool.submit(reload.run)
+        begun, seen = work.clock.monotonic(), -1
+        try:
+            while not running.done():
+                work.cancel.check()
+                with suppress(TimeoutError):
+                    running.exception(_TICK)
+                if running.done() or work.clock.monotonic() - begun < _ASK_AGAIN:
+                    continue
+                now = _loaded_bytes(target)
+                if now != seen:
+                    begun, seen = work.clock.monotonic(), now
+                elif work.clock.monotonic() - begun > work.stall_timeout:
+                    raise _stuck(work)
+            running.result()
+        finally:
+            reload.give_up()
+
+
+def _expire_nothing(target: Target) -> None:
+    with connect(target) as client:
+        client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")  # type: ignore[no-untyped-call]
+
+
+def _loaded_bytes(target: Target) -> int:
+    """How far a server is that loads, as it says; -1 where it does not answer."""
+    try:
+        with connect(target) as client:
+            said: dict[str, Any] = client.info("persistence")  # type: ignore[assignment]  # as typed
+            return int(said.get("loading_loaded_bytes", -1))
+    except Unreachable:
+        return -1
+
+
+def _stuck(work: Work) -> Unreachable:
+    return Unreachable(
+        f"the disposable server took nothing for {work.stall_timeout:.0f} s",
+        hint="is the machine short of memory?",
+    )
+
+
 class _Reload:
     """The command that loads the file; it answers only when all of it is loaded."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, command: tuple[str, ...]) -> None:
         self._target = target
+        self._command = command
         self._socket: socket.socket | None = None
         self._over = False
 
@@ -77,7 +135,7 @@ class _Reload:
             connection._sock.settimeout(None)  # noqa: SLF001  loading takes as long as it takes
             if self._over:
                 return
-            connection.send_command("DEBUG", "RELOAD", "NOSAVE")
+            connection.send_command("DEBUG", *self._command)
             try:
                 connection.read_response()
             except valkey.ResponseError as error:
@@ -172,7 +230,4 @@ class _Feeder:
             if not self._closed:
                 raise NotLoaded("it stopped reading before the end")
         elif self._work.clock.monotonic() - begun > self._work.stall_timeout:
-            raise Unreachable(
-                f"the disposable server took nothing for {self._work.stall_timeout:.0f} s",
-                hint="is the machine short of memory?",
-            )
+            raise _stuck(self._work)

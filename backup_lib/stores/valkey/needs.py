@@ -21,6 +21,12 @@ def of_file(magic: bytes, version: str) -> tuple[Need, ...]:
     return (Need(SERVER, least, why),) if least else ()
 
 
+def of_log(info: Info) -> tuple[Need, ...]:
+    """Of an append-only file: its commands are those of the server's own version."""
+    least = ".".join(map(str, info.release)) if info.product == VALKEY else "7.2"
+    return (Need(SERVER, least, f"an append-only file of {info.product} {info.version}"),)
+
+
 def gaps(record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:
     """The needs that a server does not meet, each with what closes it."""
     return tuple(

@@ -28,6 +28,10 @@ _LONGEST_LINE = 4096
 _MARK = 40
 
 
+def _nothing(_replication: str, _offset: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Synced:
     """What was received.
@@ -46,7 +50,12 @@ class Synced:
 
 
 def full_sync(
-    target: Target, version: str, consume: Callable[[bytes], object], work: Work
+    target: Target,
+    version: str,
+    consume: Callable[[bytes], object],
+    work: Work,
+    *,
+    forked: Callable[[str, int], object] = _nothing,
 ) -> Synced:
     """Have the server stream its content, and hand it on piece by piece.
 
@@ -55,6 +64,8 @@ def full_sync(
         version: of the server.
         consume: takes the bytes of the RDB file, in order.
         work: cancellation and the deadline on progress.
+        forked: is told the id of the replication stream, and the offset in it that the content is
+            of, before the content comes.
 
     Raises:
         Unreachable: the server refuses it, broke off, is stuck, or what it sent is no whole RDB.
@@ -70,7 +81,7 @@ def full_sync(
             raise _NotTaken(error) from None
 
     try:
-        begun = _received(target, version, take, work)
+        begun = _received(target, version, take, forked, work)
     except _NotTaken as failed:
         raise failed.error from None
     found = frame.judge()
@@ -87,6 +98,29 @@ def full_sync(
     )
 
 
+def sent(
+    target: Target, replication: str, after: int, until: int, work: Work
+) -> tuple[bytes, ...] | None:
+    """What the server sent to its replicas between two offsets; None where it keeps that no more.
+
+    Raises:
+        Unreachable: the server refuses it, broke off, or is stuck.
+    """
+    if until < after:
+        return None
+    if until == after:
+        return ()
+    with raw_connection(target) as connection:
+        connection.send_command("PSYNC", replication, str(after + 1))
+        stream = _Stream(connection, place_of(target), work)
+        answer = stream.line()
+        if answer.startswith(b"+FULLRESYNC"):
+            return None
+        if not answer.startswith(b"+CONTINUE"):
+            raise _refused(answer, place_of(target))
+        return tuple(stream.exactly(until - after))
+
+
 class _NotTaken(Exception):
     """Whoever takes the bytes failed."""
 
@@ -96,7 +130,11 @@ class _NotTaken(Exception):
 
 
 def _received(
-    target: Target, version: str, take: Callable[[bytes], object], work: Work
+    target: Target,
+    version: str,
+    take: Callable[[bytes], object],
+    forked: Callable[[str, int], object],
+    work: Work,
 ) -> datetime:
     """Receive all of it; the moment at which the server began to answer, by its clock."""
     with _replica(target, version) as (connection, clock):
@@ -106,6 +144,8 @@ def _received(
         if not answer.startswith(b"+FULLRESYNC"):
             raise _refused(answer, place_of(target))
         begun = clock()
+        _, replication, offset = answer.split()[:3]
+        forked(replication.decode("ascii"), int(offset))
         for piece in stream.payload():
             take(piece)
     return begun
@@ -179,11 +219,12 @@ class _Stream:
         if head.startswith(b"$EOF:") and len(head) == len(b"$EOF:") + _MARK:
             yield from self._until(head[len(b"$EOF:") :])
         elif head.startswith(b"$") and head[1:].isdigit():
-            yield from self._exactly(int(head[1:]))
+            yield from self.exactly(int(head[1:]))
         else:
             raise _refused(head, self._place)
 
-    def _exactly(self, size: int) -> Iterator[bytes]:
+    def exactly(self, size: int) -> Iterator[bytes]:
+        """The next ``size`` bytes, in pieces."""
         while size:
             piece, self._rest = (self._rest or self._receive()), b""
             yield piece[:size]

@@ -10,9 +10,9 @@ from backup_lib.stores.base import ArtifactSource, AssertionResult, Restored, Re
 from backup_lib.stores.valkey import assertions as asking
 from backup_lib.stores.valkey import facts, needs, users
 from backup_lib.stores.valkey.address import connect, place_of
-from backup_lib.stores.valkey.content import METHOD, take
+from backup_lib.stores.valkey.content import LOG_METHOD, METHOD, take
 from backup_lib.stores.valkey.disposable import into_sandbox
-from backup_lib.stores.valkey.roles import DATA_ROLE
+from backup_lib.stores.valkey.roles import DATA_ROLE, LOG_INCREMENT_ROLE
 from backup_lib.stores.valkey.transfer import into_server
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, UsageError
@@ -43,9 +43,10 @@ class ValkeyRestorer:
                 "a Valkey backup is restored as a whole, into the databases it came from",
                 hint="leave --only and --database out; --into names another configured store",
             )
-        if not any(artifact.role == DATA_ROLE for artifact in source.record.artifacts):
+        held = {artifact.role for artifact in source.record.artifacts}
+        if held.isdisjoint({DATA_ROLE, LOG_INCREMENT_ROLE}):
             raise UsageError(
-                f"the set holds no RDB file of {source.record.name}",
+                f"the set holds no data of {source.record.name}",
                 hint="backup.show lists what is in it",
             )
         if target.disposable:
@@ -54,12 +55,13 @@ class ValkeyRestorer:
 
     def fingerprint(self, record: StoreRecord, target: Target, work: Work) -> Fingerprint:
         taken = record.backup.fingerprint
-        if taken is not None and taken.method != METHOD:
+        method = METHOD if taken is None else taken.method
+        if method not in (METHOD, LOG_METHOD):
             raise Inconclusive(
-                f"the backup's fingerprint is of the method {taken.method}, unknown here",
+                f"the backup's fingerprint is of the method {method}, unknown here",
                 hint="verify it with a version of this software that knows it",
             )
-        found = take(target, record.backup.moment, work)
+        found = take(target, record.backup.moment, work, method=method)
         return _with_users(found, record, target)
 
     def check_assertions(

@@ -3,4 +3,8 @@
 from __future__ import annotations
 
 DATA_ROLE = "data"
+"""The RDB file."""
+LOG_BASE_ROLE = "aof-base"
+LOG_INCREMENT_ROLE = "aof-increment"
+LOG_MANIFEST_ROLE = "aof-manifest"
 USERS_ROLE = "users"

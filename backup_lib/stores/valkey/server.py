@@ -18,6 +18,13 @@ from restoreproof.process import ChildFailed, ChildStalled, ProgramMissing, clea
 PROGRAM = "valkey-server"
 SOCKET = "valkey.sock"
 
+_DAMAGE = re.compile(
+    r"[Ii]nternal error in RDB reading offset \d+, function at \S+ -> (?P<what>[ -~]{1,200})"
+)
+_EARLY_END = "Unexpected EOF reading RDB file"
+_LOADING_LOG = "base file on AOF loading"
+_NO_MEMORY = "failed allocating"
+
 
 def _anything(_facts: ServerFacts) -> bool:
     return True
@@ -101,3 +108,14 @@ class ValkeyRecipe:
                 return bool(client.ping())
             except valkey.ValkeyError:
                 return False
+
+    def damage_in(self, log: str) -> str:
+        """The server checks no more than the first place, says it in one line, and ends."""
+        if _NO_MEMORY in log:
+            return ""
+        for line in reversed(log.splitlines()):
+            found = _DAMAGE.search(line)
+            # an end that comes early may be that of the pipe; that of a file on disk is its own
+            if found and (found["what"] != _EARLY_END or _LOADING_LOG in log):
+                return found["what"]
+        return ""

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from backup_lib.model import Fingerprint, NotCovered, ServerFacts, StoreBackup, Target
+from backup_lib.model import (
+    Fingerprint,
+    JsonValue,
+    Need,
+    NotCovered,
+    ServerFacts,
+    StoreBackup,
+    Target,
+)
 from backup_lib.stores.base import ArtifactSink, Source
 from backup_lib.stores.valkey import facts, needs, users
 from backup_lib.stores.valkey.address import connect, place_of, resolve
+from backup_lib.stores.valkey.aof.backup import LogSource
+from backup_lib.stores.valkey.aof.opened import folder_of, opened
 from backup_lib.stores.valkey.content import take
-from backup_lib.stores.valkey.loading import RDB_NAME, NotLoaded, loading
-from backup_lib.stores.valkey.private import PrivateServers
+from backup_lib.stores.valkey.fingerprinting import expired, private_server, servers_for
+from backup_lib.stores.valkey.loading import RDB_NAME, loading
 from backup_lib.stores.valkey.rdb import MEDIA_TYPE
 from backup_lib.stores.valkey.replication import Synced, full_sync
 from backup_lib.stores.valkey.roles import DATA_ROLE
 from backup_lib.stores.valkey.settings import ValkeyStoreSettings
 from backup_lib.work import Work
-from restoreproof.errors import Inconclusive
 from restoreproof.events import step
 
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """The outcome of the one full synchronisation of a backup."""
+    """What was stored, in whatever format: see :class:`StoreBackup`."""
 
-    synced: Synced
+    moment: datetime
     content: Fingerprint | None
+    needs: tuple[Need, ...]
+    notes: tuple[str, ...]
+    details: Mapping[str, JsonValue]
 
 
 class ValkeySource:
@@ -43,8 +56,13 @@ class ValkeySource:
         return resolve(self._settings, self.name)
 
     def probe(self) -> ServerFacts:
-        with connect(self.target()) as client:
-            return facts.read(client).facts
+        target = self.target()
+        with connect(target) as client:
+            found = facts.read(client).facts
+        if self._settings.format == "aof":
+            with opened(self._log_folder(target)):
+                pass  # it can be read
+        return found
 
     def backup(self, sink: ArtifactSink, work: Work, *, fingerprint: bool = True) -> StoreBackup:
         work.cancel.check()
@@ -53,7 +71,8 @@ class ValkeySource:
             before = facts.read(client)
             facts.refuse_unfit(before, place_of(target))
             users_before = users.read(client)
-        received = self._receive(target, before, sink, work, fingerprint=fingerprint)
+        receive = self._receive_log if self._settings.format == "aof" else self._receive_rdb
+        received = receive(target, before, sink, work, fingerprint=fingerprint)
         with connect(target) as client:
             after = facts.read(client)
             acl = users.settled(users_before, users.read(client))
@@ -63,14 +82,13 @@ class ValkeySource:
             content = users.with_users(content, acl)
         return StoreBackup(
             server=before.facts,
-            moment=received.synced.moment,
+            moment=received.moment,
             fingerprint=content,
-            needs=needs.needs(received.synced.magic, before),
-            not_covered=(*_not_covered(), *acl.not_covered),
-            notes=(*_notes(before, received.synced), *users.notes(acl)),
+            needs=received.needs,
+            not_covered=(*_not_covered(self._settings.format), *acl.not_covered),
+            notes=(*_notes(before), *received.notes, *users.notes(acl)),
             details={
-                "format": received.synced.magic.decode("ascii"),
-                "checksum": received.synced.checksum,
+                **received.details,
                 "replica": before.replica,
                 "fork_microseconds": after.fork_microseconds,
                 "databases": {str(n): count for n, count in before.databases.items()},
@@ -80,7 +98,7 @@ class ValkeySource:
     def not_backed_up(self, configured: Sequence[Source]) -> tuple[NotCovered, ...]:  # noqa: ARG002  a backup is of the whole server
         return ()
 
-    def _receive(
+    def _receive_rdb(
         self,
         target: Target,
         info: facts.Info,
@@ -93,19 +111,44 @@ class ValkeySource:
         with ExitStack() as stack:
             private: Target | None = None
             if fingerprint:
-                servers = PrivateServers(
-                    lambda offers: needs.loads_from(info, offers), self._settings.programs
-                )
-                _refuse_missing(servers, info)
-                private = stack.enter_context(servers.start(work))
-            try:
-                synced = self._stream(target, info, private, sink, work)
-            except NotLoaded as refusal:
-                raise _not_loaded(refusal, info) from None
+                servers = servers_for(info, self._settings.programs)
+                private = stack.enter_context(private_server(servers, info, work))
+            synced = self._stream(target, info, private, sink, work)
             content = None
             if private is not None:
-                content = take(private, synced.moment, work, not_covered=_expired(private))
-            return _Received(synced, content)
+                content = take(private, synced.moment, work, not_covered=expired(private))
+        no_checksum = ("the source has checksums of RDB files switched off (rdbchecksum no)",)
+        return _Received(
+            moment=synced.moment,
+            content=content,
+            needs=needs.needs(synced.magic, info),
+            notes=() if synced.checksum else no_checksum,
+            details={"format": synced.magic.decode("ascii"), "checksum": synced.checksum},
+        )
+
+    def _receive_log(
+        self,
+        target: Target,
+        info: facts.Info,
+        sink: ArtifactSink,
+        work: Work,
+        *,
+        fingerprint: bool,
+    ) -> _Received:
+        """The append-only file, up to the moment of a synchronisation that is fingerprinted."""
+        servers = servers_for(info, self._settings.programs) if fingerprint else None
+        logged = LogSource(target, info, self._log_folder(target), servers).copy(sink, work)
+        return _Received(
+            moment=logged.moment,
+            content=logged.content,
+            needs=needs.of_log(info),
+            notes=(),
+            details={"format": "aof", "base": logged.base, "increments": logged.increments},
+        )
+
+    def _log_folder(self, target: Target) -> Path:
+        configured = self._settings.aof_folder
+        return folder_of(target, self._base / configured if configured else None)
 
     def _stream(
         self,
@@ -138,53 +181,18 @@ class ValkeySource:
             return full_sync(target, info.version, consume, work)
 
 
-def _refuse_missing(servers: PrivateServers, info: facts.Info) -> None:
-    """Find out before the source pays for a synchronisation."""
-    try:
-        offers = servers.offers()
-    except Inconclusive as missing:
-        raise Inconclusive(
-            f"the content cannot be fingerprinted: {missing.message}",
-            hint=f"{missing.hint}; or set fingerprint = false, and nothing is proven equal",
-        ) from None
-    if not needs.loads_from(info, offers):
-        raise Inconclusive(
-            f"{offers.product} {offers.version} of this machine cannot load what "
-            f"{info.product} {info.version} sends, so its content cannot be fingerprinted",
-            hint="name a newer valkey-server with programs = …, or set fingerprint = false, "
-            "and nothing is proven equal",
-        )
-
-
-def _not_loaded(refusal: NotLoaded, info: facts.Info) -> Inconclusive:
-    modules = f" (it has the modules {', '.join(info.modules)})" if info.modules else ""
-    return Inconclusive(
-        f"a server of our own does not load what the source sent{modules}: {refusal}",
-        hint="nothing was stored; with fingerprint = false it can be, and is not proven",
-    )
-
-
-def _expired(private: Target) -> tuple[NotCovered, ...]:
-    with connect(private) as client:
-        count = facts.read(client).expired_while_loading
-    if not count:
-        return ()
-    return (NotCovered("keys", "expired during the backup", f"{count} keys expired, not provable"),)
-
-
-def _not_covered() -> Iterator[NotCovered]:
-    yield NotCovered("server", "valkey.conf, CONFIG SET", "settings are no part of an RDB file")
+def _not_covered(format: str) -> Iterator[NotCovered]:  # noqa: A002  it is the key's name
+    file = "an append-only file" if format == "aof" else "an RDB file"
+    yield NotCovered("server", "valkey.conf, CONFIG SET", f"settings are no part of {file}")
     yield NotCovered("server", "script cache", "scripts of EVAL and SCRIPT LOAD are never saved")
 
 
-def _notes(info: facts.Info, synced: Synced) -> Iterator[str]:
+def _notes(info: facts.Info) -> Iterator[str]:
     if info.replica:
         yield "taken from a replica: what it had not received yet is not in it"
     if info.modules:
         yield "the source has modules, whose data only a server with them can load: " + ", ".join(
             info.modules
         )
-    if not synced.checksum:
-        yield "the source has checksums of RDB files switched off (rdbchecksum no)"
     if info.policy.startswith(("allkeys", "volatile")):
         yield f"the source drops keys when its memory is full ({info.policy})"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from backup_lib.stores.valkey.content.reading import METHOD, take
+from backup_lib.stores.valkey.content.reading import LOG_METHOD, METHOD, take
 
-__all__ = ["METHOD", "take"]
+__all__ = ["LOG_METHOD", "METHOD", "take"]

@@ -58,13 +58,17 @@ class Reader:
         wire: a connection to that database.
         database: its number.
         volatile: whether it has hash fields that expire.
+        times: whether it is of account when consumers of streams were seen and active.
         tally: takes the digests.
     """
 
-    def __init__(self, wire: Wire, database: int, *, volatile: bool, tally: Tally) -> None:
+    def __init__(
+        self, wire: Wire, database: int, *, volatile: bool, times: bool, tally: Tally
+    ) -> None:
         self._ask = wire.ask
         self._database = database
         self._volatile = volatile
+        self._times = times
         self._tally = tally
 
     def add(self, names: Sequence[bytes]) -> None:
@@ -108,7 +112,7 @@ class Reader:
             if key.kind == b"hash":
                 self._add_hash(key, [list(pairs(answer))])
             else:
-                self._put(key, _whole(key.kind, answer))
+                self._put(key, _whole(key.kind, answer, times=self._times))
 
     def _put(self, key: Key, value: bytes) -> None:
         one = digest(b"%d" % self._database, key.kind, key.name, b"%d" % key.expires, value)
@@ -186,7 +190,7 @@ class Reader:
         while True:
             (entries,) = self._ask([("XRANGE", key.name, start, "+", "COUNT", members)])
             if not entries:
-                return digest(hashed.digest, stream_about(as_mapping(full)))
+                return digest(hashed.digest, stream_about(as_mapping(full), times=self._times))
             stream_entries(hashed, entries)
             start = b"(" + entries[-1][0]
 
@@ -200,7 +204,7 @@ class Reader:
                 return
 
 
-def _whole(kind: bytes, answer: Answer) -> bytes:
+def _whole(kind: bytes, answer: Answer, *, times: bool) -> bytes:
     """The digest of a value that was read with one command; the same as in pieces."""
     if kind == b"string":
         hashed = StringDigest()
@@ -213,7 +217,7 @@ def _whole(kind: bytes, answer: Answer) -> bytes:
     if kind == b"stream":
         full = as_mapping(answer)
         stream_entries(elements, full[b"entries"])
-        return digest(elements.digest, stream_about(full))
+        return digest(elements.digest, stream_about(full, times=times))
     total = Sum()
     (add_scores if kind == b"zset" else add_members)(total, answer)
     return digest(total.digest, b"%d" % total.count)

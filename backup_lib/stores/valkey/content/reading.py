@@ -16,6 +16,8 @@ from restoreproof.errors import Unreachable
 from restoreproof.events import step
 
 METHOD = "valkey/1"
+LOG_METHOD = "valkey-aof/1"
+"""The same without what an append-only file does not hold: when consumers were seen and active."""
 _BATCH = 1000
 
 
@@ -25,6 +27,7 @@ def take(
     work: Work,
     *,
     not_covered: tuple[NotCovered, ...] = (),
+    method: str = METHOD,
 ) -> Fingerprint:
     """Read everything in a server that nobody writes to.
 
@@ -33,6 +36,7 @@ def take(
         moment: of the backup, which the buckets of expiry depend on.
         work: cancellation and listeners.
         not_covered: what the caller knows to be left out.
+        method: :data:`METHOD` or :data:`LOG_METHOD`.
 
     Raises:
         Unreachable: it is away, or changes while it is read.
@@ -53,7 +57,11 @@ def take(
         for database, keys in info.databases.items():
             with wire(target, database) as asked:
                 reader = Reader(
-                    asked, database, volatile=database in info.volatile_fields, tally=tally
+                    asked,
+                    database,
+                    volatile=database in info.volatile_fields,
+                    times=method != LOG_METHOD,
+                    tally=tally,
                 )
                 cursor, seen = 0, 0
                 while True:
@@ -72,7 +80,7 @@ def take(
                 done += seen
     items = (*tally.items(), *_functions(target))
     return Fingerprint(
-        method=METHOD,
+        method=method,
         consistency="snapshot",
         items=tuple(sorted(items, key=lambda item: (item.kind, item.name))),
         not_covered=not_covered,

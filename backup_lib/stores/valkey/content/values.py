@@ -57,6 +57,9 @@ def add_scores(total: Sum, answer: Sequence[bytes]) -> None:
         total.add(digest(member, struct.pack(">d", float(score))))
 
 
+_ABOUT_CONSUMER = (b"name", b"seen-time", b"active-time", b"pel-count")
+
+
 def add_fields(total: Sum, fields: Iterable[tuple[bytes, bytes]]) -> None:
     """Fields of a hash that never expire by themselves."""
     for name, value in fields:
@@ -79,11 +82,12 @@ def stream_entries(hashed: ListDigest, entries: Iterable[Sequence[Answer]]) -> N
         hashed.add((identity, b"%d" % len(fields), *fields))
 
 
-def stream_about(full: Mapping[bytes, Answer]) -> bytes:
+def stream_about(full: Mapping[bytes, Answer], *, times: bool = True) -> bytes:
     """All of a stream but its entries: counters, groups, what is pending, consumers.
 
     Args:
         full: the answer of ``XINFO STREAM KEY FULL``.
+        times: when consumers were seen and active too.
     """
     hashed = ListDigest()
     for name in (b"length", b"last-generated-id", b"max-deleted-entry-id", b"entries-added"):
@@ -100,7 +104,7 @@ def stream_about(full: Mapping[bytes, Answer]) -> bytes:
         )
         hashed.add((b"consumers", b"%d" % len(consumers)))
         for consumer in consumers:
-            for name in (b"name", b"seen-time", b"active-time", b"pel-count"):
+            for name in _ABOUT_CONSUMER if times else (b"name", b"pel-count"):
                 hashed.add((name, _text(consumer.get(name))))
             for pending in consumer.get(b"pending", consumer.get(b"pel", ())):
                 hashed.add(_text(part) for part in pending)
