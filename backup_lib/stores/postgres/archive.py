@@ -49,6 +49,10 @@ What is quoted comes from the database, and may look like anything: a comment on
 that begin as a section does, or as a command.
 """
 
+_NAMED_DATABASE = re.compile(
+    rb"\bDATABASE (?:\"(?:[^\"]|\"\")*\"|[a-z0-9_]+)(?=[ ;])|" + _TOKEN.pattern, re.MULTILINE
+)
+
 _PROPERTY_SECTIONS = (b"DATABASE PROPERTIES", b"ACL", b"COMMENT")
 _DATABASE = ("DATABASE PROPERTIES", "ACL - DATABASE ", "COMMENT - DATABASE ")
 
@@ -108,6 +112,36 @@ def properties_in(script: bytes) -> bytes:
         elif wanted:
             found.append(text)
     return b"".join(found)
+
+
+def about_database(script: bytes, name: str) -> bytes:
+    """A script of :func:`properties_in`, made to speak of a database of another name."""
+    new = b"DATABASE " + _in_quotes(name).encode()
+    return _NAMED_DATABASE.sub(
+        lambda found: new if found[0].startswith(b"DATABASE ") else found[0], script
+    )
+
+
+def statements(script: bytes) -> Iterator[bytes]:
+    """The statements of a script, each with its line break; what lies between them by itself.
+
+    Put together again they are the script, byte for byte.
+    """
+    held = bytearray()
+    for token in _TOKEN.finditer(script):
+        text = token[0]
+        if len(text) > 1 and text.startswith((b"--", b"\\")):
+            if held:
+                yield bytes(held)
+                held.clear()
+            yield text
+            continue
+        held += text
+        if text == b"\n" and bytes(held[-2:]) in {b"\n", b";\n"}:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
 
 
 def list_file(entries: Iterable[Entry]) -> str:
@@ -209,9 +243,12 @@ def _unquoted(part: str) -> str:
 
 def _quoted(*parts: str) -> str:
     return ".".join(
-        part if re.fullmatch(r"[a-z_][a-z0-9_]*", part) else '"' + part.replace('"', '""') + '"'
-        for part in parts
+        part if re.fullmatch(r"[a-z_][a-z0-9_]*", part) else _in_quotes(part) for part in parts
     )
+
+
+def _in_quotes(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _partitions(
