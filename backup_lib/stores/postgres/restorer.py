@@ -21,6 +21,7 @@ from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from backup_lib.stores.postgres.connection import connect, database_of, place_of
 from backup_lib.stores.postgres.content import METHOD, ROWS_METHOD, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
+from backup_lib.stores.postgres.judgement import NotAtOnce
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs, client_tools
 from backup_lib.stores.postgres.restore import (
@@ -36,7 +37,14 @@ from backup_lib.stores.postgres.restore import (
 )
 from backup_lib.stores.postgres.roles import existing_roles, make_placeholders, restore_roles
 from backup_lib.work import Work
-from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
+from restoreproof.errors import (
+    Inconclusive,
+    JudgedBad,
+    Refused,
+    RestoreproofError,
+    Unreachable,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from backup_lib.sandboxes.base import ServerRecipe
@@ -163,7 +171,7 @@ def _into_sandbox(plan: _Plan) -> Restored:
             other_locale=bool(other),
         )
     tolerated = _restore(plan, job)
-    notes += _properties(plan)
+    notes += _properties(plan, name)
     return Restored(with_database(target, name), tolerated, tuple(notes))
 
 
@@ -176,8 +184,7 @@ def _into_server(plan: _Plan) -> Restored:
         databases.refuse_used(
             target, name, there, overwrite=options.overwrite, only=bool(options.only)
         )
-        swept = databases.sweep(admin)
-        notes = [f"left over from a restore that was killed, and removed: {n}" for n in swept]
+        notes = databases.sweep(admin, target)
         notes += _roles(plan, admin) if options.globals else []
         missing = sorted({*plan.database.roles} - existing_roles(admin))
         keep_owners = not missing and databases.is_superuser(admin)
@@ -193,33 +200,42 @@ def _into_server(plan: _Plan) -> Restored:
             tablespaces=databases.has_tablespaces(admin, plan.database.tablespaces),
             jobs=min(plan.work.jobs, _MOST_JOBS),
         )
-        if not databases.may_create(admin):
-            tolerated = _straight(plan, job, exists=there.exists)
+        if databases.may_create(admin):
+            restored = _aside(plan, job, admin, replaces=there.exists)
         else:
-            tolerated = _aside(plan, job, admin, replaces=there.exists)
-            if keep_owners:
-                databases.give_to(admin, name, plan.database)
-    if keep_owners:
-        notes += _properties(plan)
-    return Restored(with_database(target, name), tolerated, tuple(notes))
+            restored = _straight(plan, job, exists=there.exists)
+    return replace(restored, notes=(*notes, *restored.notes))
 
 
-def _aside(
-    plan: _Plan, job: RestoreJob, admin: psycopg.Connection, *, replaces: bool
-) -> tuple[str, ...]:
+def _aside(plan: _Plan, job: RestoreJob, admin: psycopg.Connection, *, replaces: bool) -> Restored:
+    """Whole, and found to be right, before it gets the name."""
+    options = plan.options
+    notes: tuple[str, ...] = ()
     with databases.aside(admin, plan.database) as name:
+        place = with_database(plan.target, name)
         if not plan.database.public:
             databases.drop_public(plan.target, name)
         tolerated = _restore(plan, replace(job, database=name))
+        if job.keep_owners:
+            databases.give_to(admin, name, plan.database)
+            notes = _properties(plan, name)
         plan.work.cancel.check()
-        databases.swap_in(admin, name, job.database, replaces=replaces)
-    return tolerated
+        if options.check:
+            options.check(place)
+        plan.work.cancel.check()
+        if replaces:
+            databases.swap_in(admin, plan.target, name, job.database, overwrite=options.overwrite)
+        else:
+            databases.rename(admin, name, job.database)
+    return Restored(job.place, tolerated, notes, checked=options.check is not None)
 
 
-def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
+def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> Restored:
     """Into an empty database of that name, where the role may make none itself.
 
-    Every digest is checked before the first statement.
+    Every digest is checked before the first statement. All of it is one transaction, so that a
+    failure leaves nothing behind, unless the server stops that at an error which is tolerated, or
+    has no room for so many locks: then it is one statement after the other.
     """
     if not exists or plan.options.overwrite:
         user = plan.target.params.get("user", "the user")
@@ -227,7 +243,18 @@ def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
             f"{user} may not make databases on {place_of(plan.target)}",
             hint=f'ALTER ROLE "{user}" CREATEDB, or have an empty database {plan.name} made',
         )
-    return _restore(plan, job, staged=True)
+    try:
+        tolerated = _restore(plan, replace(job, jobs=1, at_once=True), staged=True)
+    except NotAtOnce:
+        try:
+            tolerated = _restore(plan, job, staged=True)
+        except RestoreproofError as error:
+            error.hint = (
+                f"{error.hint}; part of it is in {plan.name}: have that made anew, empty, before "
+                "you try again"
+            )
+            raise
+    return Restored(job.place, tolerated)
 
 
 def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str, ...]:
@@ -266,8 +293,17 @@ def _file(plan: _Plan) -> Iterator[Path]:
         yield plan.source.stage(DATABASE_ROLE, Path(folder))
 
 
-def _properties(plan: _Plan) -> tuple[str, ...]:
-    """Settings, grants and comment of the database itself, under the name it has at the source."""
+def _properties(plan: _Plan, place: str) -> tuple[str, ...]:
+    """Settings, grants and comment of the database itself, where it keeps the source's name.
+
+    Args:
+        plan: of this restore.
+        place: what the database is called at the moment.
+
+    Returns:
+        remarks for people; on a server that is kept, what it does not take is one of them, and no
+        reason to fail.
+    """
     if plan.options.only or plan.name != plan.database.name:
         return ("settings of the database itself belong to its name and were not restored",)
     if plan.artifact.media_type == DIRECTORY_TYPE:
@@ -277,9 +313,15 @@ def _properties(plan: _Plan) -> tuple[str, ...]:
         script = database_properties(
             plan.programs, lambda: plan.source.open(DATABASE_ROLE), plan.work
         )
-    if script:
-        place = with_database(plan.target, plan.name)
-        run_script(place, plan.programs, io.BytesIO(script), plan.work)
+    if not script:
+        return ()
+    stream = io.BytesIO(archive.about_database(script, place))
+    try:
+        run_script(with_database(plan.target, place), plan.programs, stream, plan.work)
+    except (JudgedBad, Inconclusive, Unreachable) as refused:
+        if plan.target.disposable:
+            raise
+        return (f"settings of the database itself were not all restored: {refused.message}",)
     return ()
 
 

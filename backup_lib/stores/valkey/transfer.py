@@ -7,6 +7,7 @@ place would not, where ``appendonly yes`` is set.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import valkey
 
@@ -45,6 +46,9 @@ def into_server(
     _refuse_newer(servers.offers(), info, place_of(target))
     with servers.start(work) as private:
         into_sandbox(source, private, RestoreOptions(), work)
+        if options.overwrite and options.check:
+            # the users of a server that is kept stay as they are, and are not made here either
+            options.check(replace(private, disposable=False))
         notes = _copy(private, target, options, work)
     if options.globals:
         notes = (*notes, *restore_users(source, target))
