@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +31,7 @@ from restoreproof.errors import (
     Unreachable,
     UsageError,
 )
+from tests.harness.forked import run_forked
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
 
@@ -418,6 +421,42 @@ def test_what_is_replaced_is_there_until_the_new_content_was_checked(
     assert len(checked) == 1
     assert rows(other, "live", b"SELECT to_regclass('precious')") == [(None,)]
     other.drop_database("live")
+
+
+def killed(*_arguments: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("when", ["before the names change", "before the old one is dropped"])
+def test_killed_at_its_end_a_restore_leaves_the_old_or_the_new_one_whole(
+    other: PostgresServer, work: Work, source: MemorySource, when: str
+) -> None:
+    other.create_database("survivor")
+    fill(other, "survivor")
+    before = names(other)
+    target = place(other, "survivor")
+
+    def restore() -> None:
+        check = killed if when == "before the names change" else None
+        drop = databases.drop
+        databases.drop = lambda admin, name: (killed if name.endswith("_old") else drop)(
+            admin, name
+        )
+        PostgresRestorer().restore(
+            source, target, RestoreOptions(overwrite=True, check=check), work
+        )
+
+    assert run_forked(restore) == -signal.SIGKILL
+    (left,) = names(other) - before
+    old, new = ("survivor", left) if when == "before the names change" else (left, "survivor")
+    assert rows(other, old, b"SELECT n FROM precious") == [(1,)]
+    assert rows(other, new, b"SELECT count(*) FROM orders") == [(500,)]
+
+    restored = PostgresRestorer().restore(source, target, RestoreOptions(overwrite=True), work)
+    assert f"left over from a restore that was killed, and removed: {left}" in restored.notes
+    assert names(other) == before
+    other.drop_database("survivor")
 
 
 @pytest.mark.usefixtures("reader")
