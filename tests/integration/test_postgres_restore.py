@@ -560,11 +560,12 @@ def test_comments_of_several_lines_on_roles_that_exist_are_left_out_whole(
     make_server: MakeServer, other: PostgresServer, work: Work
 ) -> None:
     server = make_server()
-    comment = "a chief\nALTER ROLE smuggled;\n"
+    comment = "a chief\nALTER ROLE smuggled;\nCREATE ROLE another;\n-- it's\n"
     with server.connect() as connection:
         connection.execute("CREATE ROLE multi")
         for role in ("multi", "postgres"):
-            connection.execute(f"COMMENT ON ROLE {role} IS '{comment}'".encode())
+            quoted = comment.replace("'", "''")
+            connection.execute(f"COMMENT ON ROLE {role} IS '{quoted}'".encode())
     server.create_database("commented")
     source = back_up(server, "commented", work)
     with other.connect() as connection:

@@ -49,6 +49,9 @@ What is quoted comes from the database, and may look like anything: a comment on
 that begin as a section does, or as a command.
 """
 
+_LONG_TOKEN = re.compile(rb"[^'\"\n;E\\-]+|" + _TOKEN.pattern, re.MULTILINE)
+"""The same, with bytes that begin nothing taken together."""
+
 _NAMED_DATABASE = re.compile(
     rb"\bDATABASE (?:\"(?:[^\"]|\"\")*\"|[a-z0-9_]+)(?=[ ;])|" + _TOKEN.pattern, re.MULTILINE
 )
@@ -128,7 +131,7 @@ def statements(script: bytes) -> Iterator[bytes]:
     Put together again they are the script, byte for byte.
     """
     held = bytearray()
-    for token in _TOKEN.finditer(script):
+    for token in _LONG_TOKEN.finditer(script):
         text = token[0]
         if len(text) > 1 and text.startswith((b"--", b"\\")):
             if held:

@@ -24,9 +24,13 @@ _PINNED = (
     "SET statement_timeout = 0",
     "SET lock_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
-    "SET idle_session_timeout = 0",
     "SET search_path = pg_catalog",
     "SET DateStyle = ISO",
+)
+
+_PINNED_SINCE: tuple[tuple[int, LiteralString], ...] = (
+    (14_00_00, "SET idle_session_timeout = 0"),
+    (17_00_00, "SET transaction_timeout = 0"),
 )
 
 # What the server or libpq says (in English), what to do about it.
@@ -88,8 +92,9 @@ def connect(
     try:
         for statement in _PINNED:
             connection.execute(statement)
-        if connection.info.server_version >= 17_00_00:
-            connection.execute("SET transaction_timeout = 0")
+        for since, statement in _PINNED_SINCE:
+            if connection.info.server_version >= since:
+                connection.execute(statement)
     except psycopg.Error as error:
         connection.close()
         raise unreachable(error, target, dbname) from None
