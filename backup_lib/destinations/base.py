@@ -10,6 +10,7 @@ Required semantics, which the contract suite checks on every kind:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME = "manifest.dsse.json"
 """Name of the object whose existence makes a set; see ``docs/FORMAT.md``."""
+
+SET_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+"""The ids that runs give. A sweep takes what bears another name for somebody else's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,11 +96,13 @@ class Destination(Protocol):
         ...
 
     def delete(self, ref: SetRef) -> None:
-        """Remove a set: the manifest first, so that a half-removed set is no set."""
+        """Remove a set: at once or the manifest first, so that a half-removed set is no set."""
         ...
 
     def sweep(self) -> tuple[str, ...]:
-        """Remove what interrupted runs left behind, never touching a run that is alive.
+        """Remove what interrupted runs left behind.
+
+        Never touched are a run that is alive, and what anybody else keeps in the same place.
 
         Returns:
             the names of what was removed.

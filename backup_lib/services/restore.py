@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backup_lib.comparison import compare
 from backup_lib.destinations.base import Destination
 from backup_lib.format.source import StoredArtifactSource
-from backup_lib.model import Comparison, RungResult, StoreRecord, Target
+from backup_lib.model import Comparison, Rung, RungResult, StoreRecord, Target
 from backup_lib.services.archive import PublishedSet, choose_set
 from backup_lib.services.reading import read_every_byte
 from backup_lib.services.rehearsal import judge_content
 from backup_lib.services.site import Site
 from backup_lib.stores.base import Restored, RestoreOptions, Restorer
 from backup_lib.work import Work
-from restoreproof.errors import Refused, UsageError
+from restoreproof.errors import Inconclusive, JudgedBad, Refused, UsageError
 from restoreproof.events import Warned, step
 from restoreproof.locks import hold
+from restoreproof.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,15 @@ class RestoreOutcome:
 def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutcome:
     """Restore one store of a set into a live server, and compare what arrived with the source.
 
-    Every byte is checked against the signed manifest before the target is touched.
+    Every byte is checked against the signed manifest before the target is touched. What is
+    overwritten stays until the restored content was compared with the source.
 
     Raises:
         UsageError: no such set, store, target or table.
-        JudgedBad: the backup is damaged or cannot be restored; the target is as it was.
+        JudgedBad: the backup is damaged, cannot be restored, or is not what was to be put in the
+            place of existing data; the target is as it was.
+        Inconclusive: what was to be put in the place of existing data could not be compared; the
+            target is as it was.
         Refused: the target holds data, and overwriting was not asked for or not confirmed.
         Unreachable: the destination or the target is away or broke off.
         NoSpace: no room to restore.
@@ -98,17 +103,20 @@ def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutco
         work.own_scratch() as work,
     ):
         read_every_byte(plan.destination, chosen, record, work)
-        restored = _restore(restorer, plan.destination, chosen, record, target, request, work)
         not_compared = _not_compared(record, request)
-        comparison = None if not_compared else _compared(restorer, record, restored.target, work)
+        judge = None if not_compared else _Judge(restorer, record, request, place, work)
+        options = replace(request.options, check=judge.check if judge else None)
+        restored = _restore(restorer, plan.destination, chosen, record, target, options, work)
+        if judge and not restored.checked:
+            judge.look(restored.target)
     return RestoreOutcome(
         set_id=chosen.ref.set_id,
         store=record.name,
         into=into,
         place=place,
         restored=restored,
-        content=judge_content(comparison) if comparison else None,
-        comparison=comparison,
+        content=judge.result if judge else None,
+        comparison=judge.comparison if judge else None,
         not_compared=not_compared,
         seconds=work.clock.monotonic() - begun,
     )
@@ -147,12 +155,12 @@ def _restore(
     chosen: PublishedSet,
     record: StoreRecord,
     target: Target,
-    request: RestoreRequest,
+    options: RestoreOptions,
     work: Work,
 ) -> Restored:
     with step(work.emit, "restore", f"Restoring {record.name}", monotonic=work.clock.monotonic):
         source = StoredArtifactSource(destination, chosen.ref, record, work.cancel)
-        restored = restorer.restore(source, target, request.options, work)
+        restored = restorer.restore(source, target, options, work)
     for note in restored.notes:
         work.emit(Warned(note))
     return restored
@@ -166,10 +174,56 @@ def _not_compared(record: StoreRecord, request: RestoreRequest) -> str:
     return ""
 
 
-def _compared(restorer: Restorer, record: StoreRecord, target: Target, work: Work) -> Comparison:
-    """What arrived, compared with the fingerprint taken at the source."""
-    taken = record.backup.fingerprint
-    assert taken is not None
-    with step(work.emit, "content", "Comparing what arrived", monotonic=work.clock.monotonic):
-        found = restorer.fingerprint(record, target, work)
-    return compare(taken, found, work.clock.now())
+class _Judge:
+    """Compares what was restored with the fingerprint taken at the source."""
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        record: StoreRecord,
+        request: RestoreRequest,
+        place: str,
+        work: Work,
+    ) -> None:
+        self._restorer = restorer
+        self._record = record
+        self._overwrite = request.options.overwrite
+        self._place = place
+        self._work = work
+        self.result: RungResult | None = None
+        self.comparison: Comparison | None = None
+
+    def check(self, target: Target) -> None:
+        """Judge content that is about to be put in place.
+
+        Raises:
+            JudgedBad, Inconclusive: it would replace data, and is not what was backed up, or nobody
+                can tell. Where nothing is lost by it, such content is put in place, and told.
+        """
+        self.look(target)
+        result = self.result
+        assert result is not None
+        if not self._overwrite or result.verdict is Verdict.PASSED:
+            return
+        kind = {Verdict.FAILED: JudgedBad, Verdict.INCONCLUSIVE: Inconclusive}[result.verdict]
+        raise kind(
+            f"{self._place} was not replaced: {result.reason}",
+            hint="what was there is as it was: use another backup, or restore this one into "
+            "another place and look at what is in it",
+        )
+
+    def look(self, target: Target) -> None:
+        """Judge the content of ``target``."""
+        taken = self._record.backup.fingerprint
+        assert taken is not None
+        work = self._work
+        with step(work.emit, "content", "Comparing what arrived", monotonic=work.clock.monotonic):
+            try:
+                found = self._restorer.fingerprint(self._record, target, work)
+            except Inconclusive as unknown:
+                self.result = RungResult(
+                    Rung.CONTENT, Verdict.INCONCLUSIVE, unknown.message, unknown.hint
+                )
+                return
+        self.comparison = compare(taken, found, work.clock.now())
+        self.result = judge_content(self.comparison)

@@ -7,11 +7,11 @@ says: a bare machine can restore.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol, TypeAlias
 
 from backup_lib.model import (
     Fingerprint,
@@ -132,6 +132,10 @@ class Source(Protocol):
         ...
 
 
+Check: TypeAlias = "Callable[[Target], None]"
+"""Judges restored content where it can be read; what it raises, it raises against that content."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
     """How to restore.
@@ -141,12 +145,15 @@ class RestoreOptions:
         overwrite: existing data may be replaced; the guard has been passed.
         database: restore under this name instead of the target's own.
         globals: restore cluster-wide objects (roles, tablespaces) too.
+        check: asked about the whole restored content before anything that exists is replaced; what
+            it raises leaves that as it was. Where nothing is replaced it may be left out.
     """
 
     only: tuple[str, ...] = ()
     overwrite: bool = False
     database: str | None = None
     globals: bool = False
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +166,15 @@ class Restored:
         notes: remarks for people.
         left_out: what of the backup was not restored, as the store's own server would leave it out;
             part of the verdict's reason.
+        checked: the content in the target is the very one that ``RestoreOptions.check`` was asked
+            about, and need not be read again.
     """
 
     target: Target
     tolerated: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: str = ""
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +205,9 @@ class Restorer(Protocol):
         self, source: ArtifactSource, target: Target, options: RestoreOptions, work: Work
     ) -> Restored:
         """Restore into ``target``.
+
+        What ``overwrite`` replaces stays until the whole backup was restored elsewhere and
+        ``options.check`` has found nothing against it.
 
         Raises:
             JudgedBad: the backup cannot be restored, on the evidence of the restore tool.

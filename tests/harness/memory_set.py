@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -83,7 +83,7 @@ class MemorySink:
 
 
 class MemorySource:
-    """Reads what was kept; :meth:`damage` changes it behind the digests."""
+    """Reads what was kept; :meth:`damage` alters it behind the digests, :meth:`forge` with them."""
 
     def __init__(self, kept: MemorySet) -> None:
         self._set = kept
@@ -97,6 +97,20 @@ class MemorySource:
 
     def damage(self, role: str, data: bytes) -> None:
         self._kept(role).data = data
+
+    def forge(self, role: str, data: bytes) -> None:
+        """Change it and its digest."""
+        self.damage(role, data)
+        record = self.record
+        self._set.record = replace(
+            record,
+            artifacts=tuple(
+                replace(artifact, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+                if artifact.role == role
+                else artifact
+                for artifact in record.artifacts
+            ),
+        )
 
     @contextmanager
     def open(self, role: str) -> Iterator[BinaryIO]:

@@ -19,13 +19,15 @@ from backup_lib.services.verify import verify_set
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.work import Work
 from restoreproof.clock import MovableClock
-from restoreproof.errors import JudgedBad, Refused, UsageError
+from restoreproof.errors import Inconclusive, JudgedBad, Refused, UsageError
 from restoreproof.events import Event, Warned
 from restoreproof.signing import SigningKey
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.damage import Forgery, publish_forged
 from tests.harness.postgres import PostgresServer
 from tests.harness.site import MakeSite, database_of
+
+METHOD = "backup_lib.stores.postgres.content.fingerprint.METHOD"
 
 
 @pytest.fixture
@@ -37,6 +39,11 @@ def work(tmp_path: Path) -> Work:
 
 def back_up(site: Site, work: Work) -> BackupRun:
     return run_backup(site, "nightly", work)
+
+
+def databases_of(server: PostgresServer) -> set[str]:
+    with server.connect() as connection:
+        return {name for (name,) in connection.execute("select datname from pg_database")}
 
 
 def verdicts(result: SetVerification) -> dict[Rung, Verdict]:
@@ -355,6 +362,52 @@ def test_a_restore_never_overwrites_unasked_and_a_bad_backup_leaves_the_target_a
     restore_set(site, replace(overwrite, confirm=name), work)
     with postgres.connect(name) as connection:
         assert connection.execute("select count(distinct item) from orders").fetchone() == (1000,)
+
+
+def test_content_that_is_not_what_was_backed_up_replaces_nothing(
+    make_site: MakeSite, work: Work, postgres: PostgresServer
+) -> None:
+    site = make_site()
+    run = back_up(site, work)
+    publish_forged(site, run.manifest, work, Forgery(b"\titem 500\n", b"\titem 5OO\n"))
+    name = database_of(site)
+    with postgres.connect(name) as connection:
+        connection.execute("update orders set item = 'newer'")
+    before = databases_of(postgres)
+    overwrite = RestoreRequest("nightly", options=RestoreOptions(overwrite=True), confirm=name)
+    with pytest.raises(JudgedBad, match=f"{name} was not replaced: .* table public.orders"):
+        restore_set(site, overwrite, work)
+    with postgres.connect(name) as connection:
+        assert connection.execute("select distinct item from orders").fetchall() == [("newer",)]
+    assert databases_of(postgres) == before
+    # beside it, it is there to be looked at, and told to be wrong
+    beside = RestoreRequest("nightly", options=RestoreOptions(database=f"{name}_beside"))
+    outcome = restore_set(site, beside, work)
+    postgres.databases.append(f"{name}_beside")
+    assert outcome.content is not None
+    assert outcome.content.verdict is Verdict.FAILED
+    assert databases_of(postgres) == {*before, f"{name}_beside"}
+
+
+def test_content_that_cannot_be_compared_replaces_nothing(
+    make_site: MakeSite, work: Work, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site()
+    monkeypatch.setattr(METHOD, "postgres/of-tomorrow")
+    back_up(site, work)
+    name = database_of(site)
+    with postgres.connect(name) as connection:
+        connection.execute("update orders set item = 'newer'")
+    overwrite = RestoreRequest("nightly", options=RestoreOptions(overwrite=True), confirm=name)
+    with pytest.raises(Inconclusive, match=f"{name} was not replaced: .*unknown here"):
+        restore_set(site, overwrite, work)
+    with postgres.connect(name) as connection:
+        assert connection.execute("select distinct item from orders").fetchall() == [("newer",)]
+    beside = RestoreRequest("nightly", options=RestoreOptions(database=f"{name}_beside"))
+    outcome = restore_set(site, beside, work)
+    postgres.databases.append(f"{name}_beside")
+    assert outcome.content is not None
+    assert outcome.content.verdict is Verdict.INCONCLUSIVE
 
 
 def test_an_unknown_set_backup_or_store_is_a_usage_error(make_site: MakeSite, work: Work) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import valkey
 
 from backup_lib.model import Rung
 from backup_lib.services.restore import RestoreRequest, restore_set
@@ -13,7 +14,7 @@ from backup_lib.services.site import Site
 from backup_lib.services.verify import verify_set
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.work import Work
-from restoreproof.errors import Refused, Unreachable
+from restoreproof.errors import JudgedBad, Refused, Unreachable
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.damage import Forgery, publish_forged, with_right_crc
 from tests.harness.site import MakeSite
@@ -126,3 +127,18 @@ def test_a_restore_goes_into_another_server_and_never_over_data(
     )
     assert again.content is not None
     assert again.content.verdict is Verdict.PASSED
+
+    run = run_backup(site, "nightly", work)
+    forgery = Forgery(b"user 500", b"user 5O0", "sessions", "data", with_right_crc)
+    publish_forged(site, run.manifest, work, forgery)
+    with valkey.Valkey(unix_socket_path=place) as client:
+        client.set("mine", "x")
+    with pytest.raises(JudgedBad, match="was not replaced"):
+        restore_set(
+            site,
+            RestoreRequest("nightly", "sessions", into="other", options=options, confirm=place),
+            work,
+        )
+    with valkey.Valkey(unix_socket_path=place) as client:
+        assert client.get("mine") == b"x"
+        assert client.get("session:500") == b"user 500"

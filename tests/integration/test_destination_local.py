@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from backup_lib.destinations.base import MANIFEST_NAME, SetRef
+from backup_lib.destinations.base import MANIFEST_NAME, SET_ID, SetRef
 from backup_lib.destinations.local import LocalDestination
 from backup_lib.format.pipeline import StoredArtifactSink
+from backup_lib.services.run import new_set_id
 from backup_lib.work import Work
+from restoreproof.clock import SYSTEM_CLOCK
 from restoreproof.errors import ConfigError, JudgedBad, NoSpace, Refused, Unreachable
 from restoreproof.signing import SigningKey
 from tests.harness.destinations import destination, local_path
@@ -225,6 +227,35 @@ def test_foreign_folders_are_left_alone(root: Path) -> None:
 
     assert LocalDestination(root, reserve=0).sweep() == ()
     assert tree(root) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mysql/2026-11-01/dump.sql",
+        "mysql/2026-11-01/.lock",
+        "nightly/20260301T120000Z-000002/orders/database.dump.zst",
+        ".trash-of-mine/letter",
+        ".trash-1000/letter",
+    ],
+)
+def test_what_others_keep_in_the_same_place_is_never_swept(root: Path, name: str) -> None:
+    back_up(root, OLDER, b"older")
+    path = root / name
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    (path.parent / "only copy").write_text("of something dear")
+    before = tree(root)
+
+    assert LocalDestination(root, reserve=0).sweep() == ()
+    assert tree(root) == before
+    back_up(root, NEWER, b"newer")
+    LocalDestination(root, reserve=0).delete(NEWER)
+    assert tree(root) == before
+
+
+def test_the_ids_that_runs_give_are_known_to_the_sweep() -> None:
+    assert SET_ID.fullmatch(new_set_id(SYSTEM_CLOCK.now()))
 
 
 def test_a_destination_that_is_no_folder_is_told(tmp_path: Path) -> None:

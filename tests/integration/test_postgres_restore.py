@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import os
+import signal
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from backup_lib.model import Fingerprint, Need, ServerFacts, Target
 from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.postgres import databases
 from backup_lib.stores.postgres.catalog import Database
 from backup_lib.stores.postgres.databases import administration, aside
 from backup_lib.stores.postgres.restorer import PostgresRestorer
@@ -24,6 +31,7 @@ from restoreproof.errors import (
     Unreachable,
     UsageError,
 )
+from tests.harness.forked import run_forked
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
 
@@ -326,27 +334,342 @@ def test_a_corrupt_dump_leaves_the_target_as_it_was(
     other.drop_database("kept")
 
 
-def test_a_role_that_may_make_no_database_fills_an_empty_one(
+def fill(server: PostgresServer, dbname: str) -> None:
+    with server.connect(dbname) as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS n")
+
+
+def test_a_database_that_somebody_fills_meanwhile_is_not_replaced_unasked(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
+    other.create_database("filled")
+    before = names(other)
+    options = RestoreOptions(check=lambda _place: fill(other, "filled"))
+    with pytest.raises(Refused, match=r"filled on .* was filled by somebody") as caught:
+        PostgresRestorer().restore(source, place(other, "filled"), options, work)
+    assert "--overwrite" in caught.value.hint
+    assert rows(other, "filled", b"SELECT n FROM precious") == [(1,)]
+    assert names(other) == before
+    other.drop_database("filled")
+
+
+def test_a_database_that_is_filled_at_the_last_moment_gets_its_name_back(
+    other: PostgresServer, work: Work, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other.create_database("raced")
+    before = names(other)
+    end = databases.end_sessions
+    ended: list[str] = []
+
+    def fill_after(admin: psycopg.Connection, name: str) -> None:
+        end(admin, name)
+        ended.append(name)
+        if ended == ["raced"] * 2:  # looked at already, renamed next
+            fill(other, "raced")
+
+    monkeypatch.setattr(databases, "end_sessions", fill_after)
+    with pytest.raises(Refused, match=r"raced on .* was filled by somebody"):
+        PostgresRestorer().restore(source, place(other, "raced"), RestoreOptions(), work)
+    assert rows(other, "raced", b"SELECT n FROM precious") == [(1,)]
+    assert names(other) == before
+    other.drop_database("raced")
+
+
+def test_what_was_filled_before_a_killed_restore_replaced_it_is_not_swept(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
+    for left in ("restoreproof_new_0000beef_empty", "restoreproof_new_0000bee0_empty"):
+        other.create_database(left)
+    fill(other, "restoreproof_new_0000beef_empty")
+    options = RestoreOptions(database="kept apart")
+    restored = PostgresRestorer().restore(source, place(other, "postgres"), options, work)
+    other.databases.append("kept apart")
+    assert "restoreproof_new_0000bee0_empty" not in names(other)
+    assert rows(other, "restoreproof_new_0000beef_empty", b"SELECT n FROM precious") == [(1,)]
+    assert any("_0000beef_empty was filled by somebody" in note for note in restored.notes)
+    other.drop_database("restoreproof_new_0000beef_empty")
+
+
+class _Kept(Exception):
+    """What a check raises against the content."""
+
+
+@pytest.mark.usefixtures("reader")
+def test_what_is_replaced_is_there_until_the_new_content_was_checked(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
+    other.create_database("live")
+    fill(other, "live")
+    before = names(other)
+
+    def refuse(where: Target) -> None:
+        assert rows(other, where.params["dbname"], b"SELECT count(*) FROM orders") == [(500,)]
+        raise _Kept
+
+    target = place(other, "live")
+    with pytest.raises(_Kept):
+        PostgresRestorer().restore(
+            source, target, RestoreOptions(overwrite=True, check=refuse), work
+        )
+    assert rows(other, "live", b"SELECT n FROM precious") == [(1,)]
+    assert names(other) == before
+
+    checked: list[Target] = []
+    options = RestoreOptions(overwrite=True, check=checked.append)
+    restored = PostgresRestorer().restore(source, target, options, work)
+    assert restored.checked
+    assert len(checked) == 1
+    assert rows(other, "live", b"SELECT to_regclass('precious')") == [(None,)]
+    other.drop_database("live")
+
+
+def killed(*_arguments: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("when", ["before the names change", "before the old one is dropped"])
+def test_killed_at_its_end_a_restore_leaves_the_old_or_the_new_one_whole(
+    other: PostgresServer, work: Work, source: MemorySource, when: str
+) -> None:
+    other.create_database("survivor")
+    fill(other, "survivor")
+    before = names(other)
+    target = place(other, "survivor")
+
+    def restore() -> None:
+        check = killed if when == "before the names change" else None
+        drop = databases.drop
+        databases.drop = lambda admin, name: (killed if name.endswith("_old") else drop)(
+            admin, name
+        )
+        PostgresRestorer().restore(
+            source, target, RestoreOptions(overwrite=True, check=check), work
+        )
+
+    assert run_forked(restore) == -signal.SIGKILL
+    (left,) = names(other) - before
+    old, new = ("survivor", left) if when == "before the names change" else (left, "survivor")
+    assert rows(other, old, b"SELECT n FROM precious") == [(1,)]
+    assert rows(other, new, b"SELECT count(*) FROM orders") == [(500,)]
+
+    restored = PostgresRestorer().restore(source, target, RestoreOptions(overwrite=True), work)
+    assert f"left over from a restore that was killed, and removed: {left}" in restored.notes
+    assert names(other) == before
+    other.drop_database("survivor")
+
+
+@pytest.mark.usefixtures("reader")
+def test_settings_of_the_database_are_there_when_it_is_checked_and_named(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
+    with other.connect() as connection:
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+    seen: list[object] = []
+
+    def look(where: Target) -> None:
+        seen.extend(rows(other, where.params["dbname"], b"SHOW work_mem"))
+
+    other.drop_database("shop")
+    restored = PostgresRestorer().restore(
+        source, place(other, "shop"), RestoreOptions(check=look), work
+    )
+    other.databases.append("shop")
+    assert seen == [("5MB",)]
+    assert restored.notes == ()
+    query = b"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
+    assert rows(other, "shop", query) == [("the shop",)]
+    assert rows(other, "shop", b"SHOW work_mem") == [("5MB",)]
+
+
+def test_a_setting_of_the_database_that_the_server_refuses_is_told_and_no_reason_to_fail(
     postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("set")
+    with postgres.connect("set") as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+        connection.execute("ALTER DATABASE set SET lc_time = 'C'")
+        connection.execute("ALTER DATABASE set SET work_mem = '5MB'")
+        # as a machine with that locale would have it
+        connection.execute("SET allow_system_table_mods = on")
+        connection.execute(
+            "UPDATE pg_db_role_setting SET setconfig = '{lc_time=xx_XX.utf8,work_mem=5MB}'"
+            " WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = 'set')"
+        )
+    try:
+        source = back_up(postgres, "set", work)
+    finally:
+        postgres.drop_database("set")
+    other.create_database("set")
+    fill(other, "set")
+    options = RestoreOptions(overwrite=True)
+    restored = PostgresRestorer().restore(source, place(other, "set"), options, work)
+    assert any("of the database itself was not restored" in note for note in restored.notes)
+    assert rows(other, "set", b"SELECT n FROM t") == [(1,)]
+    assert rows(other, "set", b"SHOW work_mem") == [("5MB",)]
+    other.drop_database("set")
+
+
+def test_a_template_is_replaced_too_and_nothing_stays_aside(
+    postgres: PostgresServer, other: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("tmpl")
+    with postgres.connect("tmpl") as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+        connection.execute("ALTER DATABASE tmpl IS_TEMPLATE true")
+    source = back_up(postgres, "tmpl", work)
+    with postgres.connect() as connection:
+        connection.execute("ALTER DATABASE tmpl IS_TEMPLATE false")
+    other.create_database("tmpl")
+    fill(other, "tmpl")
+    before = names(other)
+
+    def refuse(_place: Target) -> None:
+        raise _Kept
+
+    for options in (RestoreOptions(overwrite=True, check=refuse), RestoreOptions(overwrite=True)):
+        with contextlib.suppress(_Kept):
+            PostgresRestorer().restore(source, place(other, "tmpl"), options, work)
+        assert names(other) == before
+    assert rows(other, "tmpl", b"SELECT n FROM t") == [(1,)]
+    with other.connect() as connection:
+        connection.execute("ALTER DATABASE tmpl IS_TEMPLATE false")
+    other.drop_database("tmpl")
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_server_that_ends_idle_sessions_does_not_end_ours(
+    make_server: MakeServer, work: Work, source: MemorySource
+) -> None:
+    server = make_server()
+    with server.connect() as connection:
+        connection.execute("CREATE ROLE reader")
+        connection.execute("ALTER SYSTEM SET idle_session_timeout = '200ms'")
+        connection.execute("SELECT pg_reload_conf()")
+    options = RestoreOptions(database="new", check=lambda _place: time.sleep(1))
+    PostgresRestorer().restore(source, place(server, "postgres"), options, work)
+    assert names(server) == {"postgres", "template0", "template1", "new"}
+
+
+# ── roles, and databases that we may not make ───────────────────────────────────────────────────
+
+
+def test_comments_of_several_lines_on_roles_that_exist_are_left_out_whole(
+    make_server: MakeServer, other: PostgresServer, work: Work
+) -> None:
+    server = make_server()
+    comment = "a chief\nALTER ROLE smuggled;\nCREATE ROLE another;\n-- it's\n"
+    with server.connect() as connection:
+        connection.execute("CREATE ROLE multi")
+        for role in ("multi", "postgres"):
+            quoted = comment.replace("'", "''")
+            connection.execute(f"COMMENT ON ROLE {role} IS '{quoted}'".encode())
+    server.create_database("commented")
+    source = back_up(server, "commented", work)
+    with other.connect() as connection:
+        connection.execute("COMMENT ON ROLE postgres IS 'mine'")
+    options = RestoreOptions(database="with_roles", globals=True)
+    PostgresRestorer().restore(source, place(other, "postgres"), options, work)
+    other.databases.append("with_roles")
+    query = (
+        b"SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles"
+        b" WHERE rolname IN ('multi', 'postgres', 'smuggled') ORDER BY 1"
+    )
+    assert rows(other, "postgres", query) == [("multi", comment), ("postgres", "mine")]
+    with other.connect() as connection:
+        connection.execute("DROP ROLE multi")
+
+
+@pytest.fixture
+def lent(other: PostgresServer) -> Iterator[Target]:
+    """An empty database of a role that may make none."""
+    other.create_database("lent")
+    with other.connect("lent") as connection:
+        connection.execute("CREATE ROLE tenant LOGIN")
+        connection.execute("ALTER DATABASE lent OWNER TO tenant")
+    yield place(other, "lent", user="tenant")
+    other.drop_database("lent")
+    with other.connect() as connection:
+        connection.execute("DROP ROLE tenant")
+
+
+def test_a_role_that_may_make_no_database_fills_an_empty_one(
+    postgres: PostgresServer, other: PostgresServer, work: Work, lent: Target
 ) -> None:
     postgres.create_database("simple")
     with postgres.connect("simple") as connection:
         connection.execute("CREATE TABLE t AS SELECT 1 AS n")
     source = back_up(postgres, "simple", work)
-    other.create_database("lent")
-    with other.connect("lent") as connection:
-        connection.execute("CREATE ROLE tenant LOGIN")
-        connection.execute("ALTER DATABASE lent OWNER TO tenant")
-    target = place(other, "lent", user="tenant")
-    restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
+    restored = PostgresRestorer().restore(source, lent, RestoreOptions(), work)
     assert rows(other, "lent", b"SELECT n FROM t") == [(1,)]
     assert any("owners and grants were not restored" in note for note in restored.notes)
     with pytest.raises(Unreachable, match="may not make databases") as caught:
-        PostgresRestorer().restore(source, target, RestoreOptions(database="elsewhere"), work)
+        PostgresRestorer().restore(source, lent, RestoreOptions(database="elsewhere"), work)
     assert "CREATEDB" in caught.value.hint
-    other.drop_database("lent")
-    with other.connect() as connection:
-        connection.execute("DROP ROLE tenant")
+
+
+def test_a_failure_leaves_nothing_in_an_empty_database_that_is_filled_directly(
+    postgres: PostgresServer, other: PostgresServer, work: Work, lent: Target
+) -> None:
+    postgres.create_database("halves")
+    with postgres.connect("halves") as connection:
+        connection.execute("CREATE TABLE a AS SELECT 1 AS n")
+        connection.execute("CREATE TABLE b AS SELECT date '2026-05-05' AS at")
+    source = back_up(postgres, "halves", work)
+    source.forge("database", source.data("database").replace(b"2026-05-05", b"2026-55-05"))
+    with pytest.raises(JudgedBad, match="date/time field value out of range"):
+        PostgresRestorer().restore(source, lent, RestoreOptions(), work)
+    assert rows(other, "lent", b"SELECT to_regclass('a')") == [(None,)]
+
+
+def test_an_error_that_is_tolerated_does_not_end_what_is_filled_directly(
+    postgres: PostgresServer, other: PostgresServer, work: Work, lent: Target
+) -> None:
+    postgres.create_database("older")
+    with postgres.connect("older") as connection:
+        connection.execute("CREATE SCHEMA publix; CREATE TABLE publix.t AS SELECT 1 AS n")
+    source = back_up(postgres, "older", work)
+    # as older tools dump it
+    source.forge("database", source.data("database").replace(b"publix", b"public"))
+    restored = PostgresRestorer().restore(source, lent, RestoreOptions(), work)
+    assert restored.tolerated == ('schema "public" already exists (CREATE SCHEMA public;)',)
+    assert rows(other, "lent", b"SELECT n FROM t") == [(1,)]
+
+
+def test_more_objects_than_a_transaction_has_locks_for_are_restored_one_by_one(
+    make_server: MakeServer, postgres: PostgresServer, work: Work
+) -> None:
+    postgres.create_database("many")
+    with postgres.connect("many") as connection:
+        for n in range(1500):
+            connection.execute(f"CREATE TABLE t{n} (n int)".encode())
+    source = back_up(postgres, "many", work)
+    server = make_server(max_connections="12", max_locks_per_transaction="10")
+    server.create_database("lent")
+    with server.connect("lent") as connection:
+        connection.execute("CREATE ROLE tenant LOGIN")
+        connection.execute("ALTER DATABASE lent OWNER TO tenant")
+    target = place(server, "lent", user="tenant")
+    PostgresRestorer().restore(source, target, RestoreOptions(), work)
+    query = b"SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert rows(server, "lent", query) == [(1500,)]
+
+
+def test_what_is_half_filled_for_lack_of_a_transaction_is_told(
+    postgres: PostgresServer, work: Work, lent: Target
+) -> None:
+    postgres.create_database("older_half")
+    with postgres.connect("older_half") as connection:
+        connection.execute("CREATE SCHEMA publix")
+        connection.execute("CREATE TABLE publix.t AS SELECT date '2026-05-05' AS at")
+    source = back_up(postgres, "older_half", work)
+    forged = source.data("database").replace(b"publix", b"public")
+    source.forge("database", forged.replace(b"2026-05-05", b"2026-55-05"))
+    with pytest.raises(JudgedBad) as caught:
+        PostgresRestorer().restore(source, lent, RestoreOptions(), work)
+    assert "part of it is in lent" in caught.value.hint
 
 
 @pytest.mark.usefixtures("reader")

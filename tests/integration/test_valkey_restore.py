@@ -13,6 +13,7 @@ import pytest
 from backup_lib.model import Gap, ServerFacts, Target
 from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.valkey import transfer, users
 from backup_lib.stores.valkey.disposable import load_stream
 from backup_lib.stores.valkey.foreign import restore_rdb
 from backup_lib.stores.valkey.loading import loading
@@ -20,6 +21,7 @@ from backup_lib.stores.valkey.restorer import ValkeyRestorer
 from backup_lib.stores.valkey.server import ValkeyRecipe
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
+from restoreproof_cli.demo.damage import with_right_crc
 from tests.harness.memory_set import MemorySource
 from tests.harness.sandboxes import processes_in
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer
@@ -176,6 +178,65 @@ def test_a_target_that_fails_midway_is_emptied_again(
     assert size(server) == 0
 
 
+@pytest.mark.parametrize("fails", [KeyboardInterrupt, None], ids=["interrupted", "key refused"])
+def test_only_what_was_written_is_removed_after_a_failure(
+    make_valkey_server: MakeValkeyServer,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: type[BaseException] | None,
+) -> None:
+    origin, server = make_valkey_server(), make_valkey_server()
+    with origin.client() as client:
+        client.mset({f"k{n}": "old" for n in range(2000)})
+    source = back_up(source_of(origin), work)
+    hand_over = transfer._hand_over
+    theirs: list[str] = []
+
+    def disturbed(*arguments: object) -> None:
+        """After the first batch, somebody writes a key that was not handed over yet."""
+        if not theirs and size(server):
+            with server.client() as client:
+                theirs.append(next(f"k{n}" for n in range(2000) if not client.exists(f"k{n}")))
+                client.set(theirs[0], "new")
+                if fails is None:
+                    client.config_set("maxmemory", 1)  # which refuses every key from now on
+            if fails is not None:
+                raise fails
+        hand_over(*arguments)  # type: ignore[arg-type]  # the same that was given
+
+    monkeypatch.setattr(transfer, "_hand_over", disturbed)
+    with pytest.raises(fails or Unreachable):
+        restore(source, server, work)
+    with server.client() as client:
+        assert list(client.scan_iter()) == theirs
+        assert client.get(theirs[0]) == "new"
+
+
+def test_users_are_not_made_where_nobody_may_see_which_are_there(
+    backed_up: MemorySource,
+    make_valkey_server: MakeValkeyServer,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PASSWORD", "pass-Zk3")
+    server = make_valkey_server()
+    with server.client() as client:
+        command(client, "ACL", "SETUSER", "blind", "on", ">pass-Zk3", "~*", "&*", "+@all")
+        command(client, "ACL", "SETUSER", "blind", "-acl|list")
+        client.set("mine", "x")
+        before = client.acl_list()
+    source = source_of(server, username="blind", password={"env": "PASSWORD"})
+    options = RestoreOptions(overwrite=True, globals=True)
+    with pytest.raises(Refused, match="may not be read"):
+        ValkeyRestorer().restore(backed_up, source.target(), options, work)
+    assert size(server) == 1
+    with server.client() as client:
+        assert client.acl_list() == before
+        # nor is the way in ever written over, whatever the set holds of it
+        users.apply(client, ("user default off resetpass resetchannels -@all",))
+        assert client.acl_list() == before
+
+
 def test_a_replica_is_no_target(
     backed_up: MemorySource, make_valkey_server: MakeValkeyServer, work: Work
 ) -> None:
@@ -257,6 +318,23 @@ def test_a_file_of_another_tool_is_restored(backed_up: MemorySource, work: Work)
         foreign = b"REDIS0012" + backed_up.data("data")[9:]
         with pytest.raises(Inconclusive, match=r"Redis 7\.4 and newer"):
             restore_rdb(io.BytesIO(foreign), server.target, work)
+
+
+def of_module(name: str) -> bytes:
+    """An RDB file with one key of that module: nine letters, six bits each, and a version."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    number = 0
+    for letter in name:
+        number = number << 6 | letters.index(letter)
+    record = b"\x07\x01a\x81" + (number << 10).to_bytes(8, "big") + b"\x00"
+    return with_right_crc(b"REDIS0011\xfe\x00" + record + b"\xff" + bytes(8))
+
+
+def test_data_of_a_module_that_the_sandbox_lacks_says_nothing_about_the_backup(work: Work) -> None:
+    with ProcessSandbox().start(ValkeyRecipe(), work) as server:
+        with pytest.raises(Inconclusive, match="of the module MBbloom--") as caught:
+            load_stream(io.BytesIO(of_module("MBbloom--")), server.target, work)
+        assert "says nothing about the backup" in caught.value.hint
 
 
 def test_assertions_are_commands_that_only_read(backed_up: MemorySource, work: Work) -> None:

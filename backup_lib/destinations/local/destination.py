@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
 
-from backup_lib.destinations.base import MANIFEST_NAME, SetRef
+from backup_lib.destinations.base import MANIFEST_NAME, SET_ID, SetRef
 from backup_lib.destinations.local import tree
 from backup_lib.destinations.local.writer import LocalSetWriter, Space
 from restoreproof.atomic import PART_SUFFIX, fsync_folder
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _LOCK = ".lock"
-_TRASH = ".trash-"
+_TRASH = re.compile(r"\.trash-[0-9a-f]{16}")
+_GUARD = f".{_LOCK}.guard"
 _MAX_MANIFEST = 64 << 20
 _LEASE = timedelta(seconds=60)
 
@@ -151,10 +153,12 @@ class LocalDestination:
                 f"there is no set {ref.set_name}/{ref.set_id} in {self._root}",
                 hint="inv backup.list shows what is there",
             )
+        trash = self._new_trash()
         with tree.errors_of(self._root):
-            (folder / MANIFEST_NAME).unlink()
-            fsync_folder(folder)
-            self._discard(folder)
+            folder.rename(trash)  # in one step: what a kill leaves is known for ours by its name
+            fsync_folder(folder.parent)
+            fsync_folder(self._root)
+            shutil.rmtree(trash, ignore_errors=True)
             self._remove_if_empty(folder.parent)
 
     def sweep(self) -> tuple[str, ...]:
@@ -163,15 +167,21 @@ class LocalDestination:
         with tree.errors_of(self._root):
             with guarded(self._root / "sets"):
                 pass  # a guard file left by a killed run goes when its section is left
-            for trash in sorted(self._root.glob(f"{_TRASH}*")):
-                shutil.rmtree(trash, ignore_errors=True)
+            for trash in sorted(self._root.iterdir()):
+                if _TRASH.fullmatch(trash.name):
+                    shutil.rmtree(trash, ignore_errors=True)
             for folder in self._set_folders(None):
-                if self._ref(folder) is None or self._is_alive(folder):
-                    continue  # foreign, or at work
+                name = f"{folder.parent.name}/{folder.name}"
+                if self._ref(folder) is None:
+                    continue
                 if self._is_published(folder):
-                    self._tidy(folder)
-                elif self._sweep_unpublished(folder):
-                    removed.append(f"{folder.parent.name}/{folder.name}")
+                    if not self._is_alive(folder):
+                        self._tidy(folder)
+                elif self._is_of_a_run(folder):
+                    if not self._is_alive(folder) and self._sweep_unpublished(folder):
+                        removed.append(name)
+                elif self._remove_barely_begun(folder):
+                    removed.append(name)
         return tuple(removed)
 
     def _folder(self, ref: SetRef) -> Path:
@@ -223,6 +233,29 @@ class LocalDestination:
         fsync_folder(folder.parent)
         fsync_folder(self._root)
 
+    def _is_of_a_run(self, folder: Path) -> bool:
+        """Whether a run of ours made that folder: its lock, and the name that runs give.
+
+        What somebody else keeps below the same folder has neither, and is never touched.
+        """
+        ref = self._ref(folder)
+        return (
+            ref is not None
+            and SET_ID.fullmatch(ref.set_id) is not None
+            and tree.is_file(self._root, (folder.parent.name, folder.name, _LOCK))
+        )
+
+    def _remove_barely_begun(self, folder: Path) -> bool:
+        """Remove the folder of a run that died before it had its lock: there is nothing in it."""
+        with guarded(self._root / "sets"), suppress(OSError):
+            if all(path.name == _GUARD for path in folder.iterdir()):
+                (folder / _GUARD).unlink(missing_ok=True)
+                folder.rmdir()
+        if folder.exists():
+            return False
+        self._remove_if_empty(folder.parent)
+        return True
+
     def _is_alive(self, folder: Path) -> bool:
         """Whether the run that writes this set still lives; may take half a lease."""
         lock = folder / _LOCK
@@ -233,7 +266,7 @@ class LocalDestination:
 
     def _sweep_unpublished(self, folder: Path) -> bool:
         """Remove a dead run's folder; False where it turns out to have come alive or published."""
-        trash = self._root / f"{_TRASH}{secrets.token_hex(8)}"
+        trash = self._new_trash()
         with guarded(self._root / "sets"):
             if self._is_published(folder):
                 return False
@@ -254,11 +287,14 @@ class LocalDestination:
 
     def _discard(self, folder: Path) -> None:
         """Remove a set's folder: out of sight at once, then file by file. Never raises."""
-        trash = self._root / f"{_TRASH}{secrets.token_hex(8)}"
+        trash = self._new_trash()
         with suppress(OSError):
             (folder / MANIFEST_NAME).unlink(missing_ok=True)
             folder.rename(trash)
             shutil.rmtree(trash, ignore_errors=True)
+
+    def _new_trash(self) -> Path:
+        return self._root / f".trash-{secrets.token_hex(8)}"
 
     def _remove_if_empty(self, set_folder: Path) -> None:
         with suppress(OSError, LockHeld, Unreachable), guarded(self._root / "sets"):

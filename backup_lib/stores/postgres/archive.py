@@ -49,6 +49,13 @@ What is quoted comes from the database, and may look like anything: a comment on
 that begin as a section does, or as a command.
 """
 
+_LONG_TOKEN = re.compile(rb"[^'\"\n;E\\-]+|" + _TOKEN.pattern, re.MULTILINE)
+"""The same, with bytes that begin nothing taken together."""
+
+_NAMED_DATABASE = re.compile(
+    rb"\bDATABASE (?:\"(?:[^\"]|\"\")*\"|[a-z0-9_]+)(?=[ ;])|" + _TOKEN.pattern, re.MULTILINE
+)
+
 _PROPERTY_SECTIONS = (b"DATABASE PROPERTIES", b"ACL", b"COMMENT")
 _DATABASE = ("DATABASE PROPERTIES", "ACL - DATABASE ", "COMMENT - DATABASE ")
 
@@ -112,17 +119,34 @@ def properties_in(script: bytes) -> bytes:
     return b"".join(found)
 
 
+def about_database(script: bytes, name: str) -> bytes:
+    """A script of :func:`properties_in`, made to speak of a database of another name."""
+    new = b"DATABASE " + _in_quotes(name).encode()
+    return _NAMED_DATABASE.sub(
+        lambda found: new if found[0].startswith(b"DATABASE ") else found[0], script
+    )
+
+
 def statements(script: bytes) -> Iterator[bytes]:
-    """The SQL statements of a script, each with its semicolon, without comments between them."""
-    found: list[bytes] = []
-    for token in _TOKEN.finditer(script):
+    """The statements of a script, each with its line break; what lies between them by itself.
+
+    Put together again they are the script, byte for byte.
+    """
+    held = bytearray()
+    for token in _LONG_TOKEN.finditer(script):
         text = token[0]
-        if not found and (text.isspace() or text.startswith((b"--", b"\\"))):
+        if len(text) > 1 and text.startswith((b"--", b"\\")):
+            if held:
+                yield bytes(held)
+                held.clear()
+            yield text
             continue
-        found.append(text)
-        if text == b";":
-            yield b"".join(found)
-            found.clear()
+        held += text
+        if text == b"\n" and bytes(held[-2:]) in {b"\n", b";\n"}:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
 
 
 def without_refresh(entries: Iterable[Entry]) -> list[Entry]:
@@ -229,9 +253,12 @@ def _unquoted(part: str) -> str:
 
 def _quoted(*parts: str) -> str:
     return ".".join(
-        part if re.fullmatch(r"[a-z_][a-z0-9_]*", part) else '"' + part.replace('"', '""') + '"'
-        for part in parts
+        part if re.fullmatch(r"[a-z_][a-z0-9_]*", part) else _in_quotes(part) for part in parts
     )
+
+
+def _in_quotes(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _partitions(

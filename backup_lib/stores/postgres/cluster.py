@@ -7,7 +7,6 @@ and the dump of them is taken again while it changes in between.
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from dataclasses import dataclass
 from typing import IO
@@ -17,6 +16,7 @@ import psycopg
 from backup_lib.model import Target
 from backup_lib.stores.base import ArtifactSink
 from backup_lib.stores.postgres.access import access
+from backup_lib.stores.postgres.archive import statements
 from backup_lib.stores.postgres.connection import connect, database_of, translated, value
 from backup_lib.stores.postgres.diagnosis import dump_failed
 from backup_lib.stores.postgres.programs import Programs
@@ -34,7 +34,7 @@ SQL_TYPE = "application/sql"
 _ATTEMPTS = 3
 _IN_MEMORY = 4 * 1024 * 1024
 _COMPLETE = b"PostgreSQL database cluster dump complete"
-_CREATE_ROLE = re.compile(rb"^CREATE ROLE ", re.MULTILINE)
+_CREATE_ROLE = b"CREATE ROLE "
 
 _CATALOGUE = """
 SELECT 'role', r::text FROM pg_roles r
@@ -140,9 +140,9 @@ class _Cluster:
         dumped.seek(0)
         seen = 0
         complete = False
-        for line in dumped:
-            seen += bool(_CREATE_ROLE.match(line))
-            complete = complete or _COMPLETE in line
+        for text in statements(dumped.read()):
+            seen += text.startswith(_CREATE_ROLE)
+            complete = complete or (text.startswith(b"--") and _COMPLETE in text)
         expected = value(self._connection, "SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_'")
         if not complete or (roles and seen != expected):
             raise Unreachable(

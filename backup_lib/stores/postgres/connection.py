@@ -18,6 +18,10 @@ APPLICATION = "restoreproof"
 CONNECT_SECONDS = 10
 """For one address; libpq's own default is to wait for ever."""
 
+_KEEPALIVE = {"keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "8"}
+"""A session that holds a lock says nothing for hours while a dump is restored: no firewall on the
+way is to forget it."""
+
 _PINNED = (
     "SET statement_timeout = 0",
     "SET lock_timeout = 0",
@@ -74,6 +78,7 @@ def connect(
     """
     params = {
         "connect_timeout": str(CONNECT_SECONDS),
+        **_KEEPALIVE,
         **target.params,
         "application_name": application,
         "client_encoding": "UTF8",

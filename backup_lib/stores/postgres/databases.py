@@ -24,7 +24,9 @@ from backup_lib.stores.postgres.connection import (
 from restoreproof.errors import Inconclusive, Refused, Unreachable
 
 _ASIDE = "restoreproof_new_"
-_ASIDE_NAME = re.compile(_ASIDE + r"([0-9a-f]{8})(?:_old)?")
+_OLD = "_old"
+_EMPTY = "_empty"
+_ASIDE_NAME = re.compile(rf"{_ASIDE}([0-9a-f]{{8}})(?:{_OLD}|{_EMPTY})?")
 _LOCK_CLASS = 0x7265_7072
 """First key of our advisory locks: "repr" in ASCII."""
 _SWAP_ATTEMPTS = 5
@@ -82,8 +84,12 @@ def present(admin: psycopg.Connection, target: Target, name: str) -> Present:
             f"the database {name} does not allow connections, so nothing tells whether it is empty",
             hint="ALTER DATABASE … ALLOW_CONNECTIONS true, or restore under another name",
         )
+    return Present(exists=True, used=_is_used(target, name))
+
+
+def _is_used(target: Target, name: str) -> bool:
     with connect(target, dbname=name) as connection:
-        return Present(exists=True, used=bool(value(connection, catalog.HAS_USER_OBJECTS)))
+        return bool(value(connection, catalog.HAS_USER_OBJECTS))
 
 
 def may_create(admin: psycopg.Connection) -> bool:
@@ -219,6 +225,9 @@ def _create(
 
 def drop(admin: psycopg.Connection, name: str) -> None:
     """Remove a database, whoever is connected to it; none is fine too."""
+    query = "SELECT 1 FROM pg_database WHERE datname = %s AND datistemplate"
+    if admin.execute(query, (name,)).fetchone():  # a template is not dropped
+        admin.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -239,8 +248,12 @@ def aside(admin: psycopg.Connection, like: catalog.Database) -> Iterator[str]:
         admin.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK_CLASS, token))
 
 
-def sweep(admin: psycopg.Connection) -> tuple[str, ...]:
-    """Drop what restores that were killed have left aside; those at work hold their lock."""
+def sweep(admin: psycopg.Connection, target: Target) -> list[str]:
+    """Drop what restores that were killed have left aside; those at work hold their lock.
+
+    Returns:
+        remarks for people: what was dropped, and what was not since somebody has filled it.
+    """
     held = {
         token
         for (token,) in admin.execute(
@@ -254,40 +267,85 @@ def sweep(admin: psycopg.Connection) -> tuple[str, ...]:
         for (name,) in admin.execute("SELECT datname FROM pg_database ORDER BY 1")
         if (found := _ASIDE_NAME.fullmatch(name)) and int(found[1], 16) not in held
     ]
+    notes = []
     for name in left:
-        drop(admin, name)
-    return tuple(left)
+        if name.endswith(_EMPTY) and _is_used(target, name):
+            notes.append(
+                f"{name} was filled by somebody while a restore that was killed put another "
+                "database in its place: look into it, and drop it"
+            )
+        else:
+            drop(admin, name)
+            notes.append(f"left over from a restore that was killed, and removed: {name}")
+    return notes
 
 
-def swap_in(admin: psycopg.Connection, aside_name: str, name: str, *, replaces: bool) -> None:
-    """Give the database made aside its name; what had the name before is dropped afterwards.
+def swap_in(
+    admin: psycopg.Connection, target: Target, aside_name: str, name: str, *, overwrite: bool
+) -> None:
+    """Give the database made aside the name of one that is there, which is dropped afterwards.
 
     Both names change in one transaction: at no moment, and after no crash, the name is without a
     database. Sessions in the old one are ended.
+
+    Args:
+        admin: a session in neither of them.
+        target: the server.
+        aside_name: what it is called so far.
+        name: what it is to be called.
+        overwrite: the old one may hold data.
+
+    Raises:
+        Refused: the old one was empty, and somebody has filled it; it keeps its name.
     """
-    if not replaces:
-        _rename(admin, aside_name, name)
-        return
-    old = f"{aside_name}_old"
+    old = f"{aside_name}{_OLD if overwrite else _EMPTY}"
+    if not overwrite:
+        end_sessions(admin, name)
+        if _is_used(target, name):
+            raise _filled(target, name)
+    _rename_both(admin, (name, old), (aside_name, name))
+    # whoever was faster than the renaming is seen now, when nobody knows the name any more
+    if not overwrite and _is_used(target, old):
+        _rename_both(admin, (name, aside_name), (old, name))
+        raise _filled(target, name)
+    drop(admin, old)
+
+
+def end_sessions(admin: psycopg.Connection, name: str) -> None:
+    """End all sessions in a database."""
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+        (name,),
+    )
+
+
+def _rename_both(
+    admin: psycopg.Connection, first: tuple[str, str], second: tuple[str, str]
+) -> None:
     for attempt in range(_SWAP_ATTEMPTS):
-        admin.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-            (name,),
-        )
+        end_sessions(admin, first[0])
         try:
             with admin.transaction():
-                _rename(admin, name, old)
-                _rename(admin, aside_name, name)
+                rename(admin, *first)
+                rename(admin, *second)
         except psycopg.errors.ObjectInUse:
             # somebody connected again in between
             if attempt == _SWAP_ATTEMPTS - 1:
                 raise
         else:
-            break
-    drop(admin, old)
+            return
 
 
-def _rename(admin: psycopg.Connection, name: str, new: str) -> None:
+def _filled(target: Target, name: str) -> Refused:
+    return Refused(
+        f"the database {place_of(target, name)} was empty and was filled by somebody meanwhile",
+        hint="nothing was replaced: restore under another name (--database NAME), or replace it "
+        "with --overwrite",
+    )
+
+
+def rename(admin: psycopg.Connection, name: str, new: str) -> None:
+    """Give a database another name."""
     admin.execute(
         sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new))
     )

@@ -63,11 +63,20 @@ _LOCALE_MATTERS = (
 )
 
 
+_TOO_MUCH_AT_ONCE = "out of shared memory"
+"""Each object takes a lock, and a transaction keeps all of its own."""
+
+
+class NotAtOnce(Inconclusive):
+    """The restore fails as one transaction, and may succeed as several. It left nothing behind."""
+
+
 def judge_archive(
     finished: Finished,
     target: Target,
     server_major: int,
     *,
+    at_once: bool = False,
     other_locale: bool = False,
     allowed: tuple[re.Pattern[str], ...] = (),
 ) -> tuple[str, ...]:
@@ -77,6 +86,7 @@ def judge_archive(
         finished: the run.
         target: the server, asked whether it is still alive.
         server_major: its major version.
+        at_once: it was one transaction, which ends at its first error.
         other_locale: the database has another locale than the source had.
         allowed: further messages that are no reason to fail; the count holds for them too.
 
@@ -88,6 +98,7 @@ def judge_archive(
         Unreachable: the server is not well, or refused us.
         Inconclusive: the server lacks what the backup needs.
         NoSpace: it is out of space.
+        NotAtOnce: it failed for being one transaction.
     """
     if finished.returncode == 0:
         return ()
@@ -100,6 +111,8 @@ def judge_archive(
     ]
     if count is not None and count == len(errors) and not bad:
         return tuple(str(error) for error in errors)
+    if at_once and errors and (not bad or _TOO_MUCH_AT_ONCE in bad[-1].message):
+        raise NotAtOnce(f"{errors[-1]} ends a restore in one transaction")
     if bad:
         worst = bad[-1] if count is None else bad[0]
     elif count is not None:

@@ -61,7 +61,7 @@ class Properties:
             match = _SETTING.match(statement)
             if match and (roles or not match[1]):
                 found.append(statement[: match.start(2)] + name + statement[match.end(2) :])
-        return b"".join(statement + b"\n" for statement in found)
+        return b"".join(found)
 
     def overridden(self) -> Mapping[str, str]:
         """Settings for the sessions that load, against those that would hinder them."""
@@ -97,12 +97,31 @@ def make_settings(
     Raises:
         JudgedBad, Unreachable, Inconclusive: as :func:`.plain.run_script`.
     """
-    script = properties.settings(database, roles=roles)
+    return _made(properties.settings(database, roles=roles), place, programs, work, strict=strict)
+
+
+def make_all(
+    properties: Properties,
+    place: Target,
+    database: str,
+    programs: Programs,
+    work: Work,
+    *,
+    strict: bool,
+) -> tuple[str, ...]:
+    """The same with grants and comment, and the settings of single roles."""
+    script = archive.about_database(properties.script, database)
+    return _made(script, place, programs, work, strict=strict)
+
+
+def _made(
+    script: bytes, place: Target, programs: Programs, work: Work, *, strict: bool
+) -> tuple[str, ...]:
     if not script:
         return ()
     allowed = () if strict else _ANY_ERROR
     refused = run_script(place, programs, io.BytesIO(script), work, allowed=allowed)
-    return tuple(f"a setting of the database was not made: {error}" for error in refused)
+    return tuple(f"of the database itself was not restored: {error}" for error in refused)
 
 
 def forget_settings(admin: psycopg.Connection, database: str) -> None:

@@ -53,6 +53,8 @@ class RestoreJob:
         keep_owners: restore owners and grants; the roles exist.
         tablespaces: put objects where they were.
         jobs: connections; more than one needs a file.
+        at_once: in one transaction, by one job; :class:`.judgement.NotAtOnce` where that fails for
+            a reason that would be none without it.
         other_locale: the database has another locale than the source had.
         allowed: further messages that are no reason to fail.
         settings: of its sessions, beyond those that pg_restore itself sets.
@@ -65,6 +67,7 @@ class RestoreJob:
     keep_owners: bool
     tablespaces: bool
     jobs: int = 1
+    at_once: bool = False
     other_locale: bool = False
     allowed: tuple[re.Pattern[str], ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class RestoreJob:
             *([] if self.keep_owners else ["--no-owner", "--no-acl"]),
             *([] if self.tablespaces else ["--no-tablespaces"]),
             *([f"--jobs={self.jobs}"] if self.jobs > 1 else []),
+            *(["--single-transaction"] if self.at_once else []),
         ]
 
 
@@ -296,6 +300,7 @@ def pg_restore(
         finished,
         job.place,
         job.server_major,
+        at_once=job.at_once,
         other_locale=job.other_locale,
         allowed=job.allowed,
     )

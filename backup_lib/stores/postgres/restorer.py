@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,9 +21,14 @@ from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from backup_lib.stores.postgres.connection import connect, database_of, place_of
 from backup_lib.stores.postgres.content import METHOD, ROWS_METHOD, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
-from backup_lib.stores.postgres.plain import run_script
+from backup_lib.stores.postgres.judgement import NotAtOnce
 from backup_lib.stores.postgres.programs import Programs, client_tools
-from backup_lib.stores.postgres.properties import Properties, forget_settings, make_settings
+from backup_lib.stores.postgres.properties import (
+    Properties,
+    forget_settings,
+    make_all,
+    make_settings,
+)
 from backup_lib.stores.postgres.refreshing import left_empty, refresh, without_emptiness
 from backup_lib.stores.postgres.restore import (
     RestoreJob,
@@ -40,7 +44,14 @@ from backup_lib.stores.postgres.restore import (
 from backup_lib.stores.postgres.roles import existing_roles, make_placeholders, restore_roles
 from backup_lib.stores.postgres.streams import restore_streams
 from backup_lib.work import Work
-from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
+from restoreproof.errors import (
+    Inconclusive,
+    JudgedBad,
+    Refused,
+    RestoreproofError,
+    Unreachable,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from backup_lib.sandboxes.base import ServerRecipe
@@ -201,7 +212,7 @@ def _into_sandbox(plan: _Plan) -> Restored:
         tolerated = _restore(plan, job)
         if plan.refreshes:
             refresh(with_database(target, name), plan.database.refreshed)
-        notes += _keep_properties(plan, properties, place, admin)
+        notes += _keep_properties(plan, properties, admin, name)
     return Restored(with_database(target, name), tolerated, tuple(notes))
 
 
@@ -215,8 +226,7 @@ def _into_server(plan: _Plan) -> Restored:
         databases.refuse_used(
             target, name, there, overwrite=options.overwrite, only=bool(options.only)
         )
-        swept = databases.sweep(admin)
-        notes = [f"left over from a restore that was killed, and removed: {n}" for n in swept]
+        notes = databases.sweep(admin, target)
         notes += _roles(plan, admin) if options.globals else []
         missing = sorted({*plan.database.roles} - existing_roles(admin))
         keep_owners = not missing and databases.is_superuser(admin)
@@ -233,18 +243,11 @@ def _into_server(plan: _Plan) -> Restored:
             jobs=min(plan.work.jobs, _MOST_JOBS),
             settings=plan.settings(properties),
         )
-        place = with_database(target, admin.info.dbname)
-        if not databases.may_create(admin):
-            tolerated = _straight(plan, job, exists=there.exists)
+        if databases.may_create(admin):
+            restored = _aside(plan, job, admin, properties, replaces=there.exists)
         else:
-            tolerated, remarks = _aside(plan, job, admin, properties, replaces=there.exists)
-            notes += remarks
-            if keep_owners:
-                databases.give_to(admin, name, plan.database)
-            elif not plan.keeps_properties:
-                forget_settings(admin, name)
-        if keep_owners:
-            notes += _keep_properties(plan, properties, place, admin)
+            restored = _straight(plan, job, exists=there.exists)
+        notes += restored.notes
         if plan.database.refreshed and not options.only:
             notes.append(
                 "materialized views were computed anew, and a function that one of their queries "
@@ -255,7 +258,7 @@ def _into_server(plan: _Plan) -> Restored:
             "somebody logs in is in the restored database, and not in the backup"
             for trigger in databases.login_triggers(admin, target, name)
         ]
-    return Restored(with_database(target, name), tolerated, tuple(notes))
+    return replace(restored, notes=tuple(notes))
 
 
 def _aside(
@@ -265,9 +268,11 @@ def _aside(
     properties: Properties,
     *,
     replaces: bool,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Answers the tolerated errors, and remarks for people."""
+) -> Restored:
+    """Whole, and found to be right, before it gets the name."""
+    options = plan.options
     with databases.aside(admin, plan.database) as name:
+        place = with_database(plan.target, name)
         if not plan.database.public:
             databases.drop_public(plan.target, name)
         remarks = make_settings(
@@ -277,18 +282,33 @@ def _aside(
             plan.programs,
             plan.work,
             roles=job.keep_owners and plan.keeps_properties,
-            strict=job.keep_owners,
+            strict=False,
         )
         tolerated = _restore(plan, replace(job, database=name))
+        if job.keep_owners:
+            databases.give_to(admin, name, plan.database)
+            remarks += _keep_properties(plan, properties, admin, name)
+        elif not plan.keeps_properties:
+            forget_settings(admin, name)
         plan.work.cancel.check()
-        databases.swap_in(admin, name, job.database, replaces=replaces)
-    return tolerated, remarks
+        if options.check:
+            options.check(place)
+        plan.work.cancel.check()
+        if replaces:
+            databases.swap_in(admin, plan.target, name, job.database, overwrite=options.overwrite)
+        else:
+            databases.rename(admin, name, job.database)
+    return Restored(
+        job.place, tolerated, tuple(dict.fromkeys(remarks)), checked=options.check is not None
+    )
 
 
-def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
+def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> Restored:
     """Into an empty database of that name, where the role may make none itself.
 
-    Every digest is checked before the first statement.
+    Every digest is checked before the first statement. All of it is one transaction, so that a
+    failure leaves nothing behind, unless the server stops that at an error which is tolerated, or
+    has no room for so many locks: then it is one statement after the other.
     """
     if not exists or plan.options.overwrite:
         user = plan.target.params.get("user", "the user")
@@ -296,7 +316,18 @@ def _straight(plan: _Plan, job: RestoreJob, *, exists: bool) -> tuple[str, ...]:
             f"{user} may not make databases on {place_of(plan.target)}",
             hint=f'ALTER ROLE "{user}" CREATEDB, or have an empty database {plan.name} made',
         )
-    return _restore(plan, job, staged=True)
+    try:
+        tolerated = _restore(plan, replace(job, jobs=1, at_once=True), staged=True)
+    except NotAtOnce:
+        try:
+            tolerated = _restore(plan, job, staged=True)
+        except RestoreproofError as error:
+            error.hint = (
+                f"{error.hint}; part of it is in {plan.name}: have that made anew, empty, before "
+                "you try again"
+            )
+            raise
+    return Restored(job.place, tolerated)
 
 
 def _restore(plan: _Plan, job: RestoreJob, *, staged: bool = False) -> tuple[str, ...]:
@@ -356,15 +387,26 @@ def _properties(plan: _Plan) -> Properties:
 
 
 def _keep_properties(
-    plan: _Plan, properties: Properties, place: Target, admin: psycopg.Connection
+    plan: _Plan, properties: Properties, admin: psycopg.Connection, name: str
 ) -> tuple[str, ...]:
-    """All of them, where the database has the name it has at the source; else none."""
+    """All of them, where the database gets the name that it has at the source; else none.
+
+    Args:
+        plan: of this restore.
+        properties: of the source.
+        admin: a session in another database.
+        name: what the database is called at the moment.
+
+    Returns:
+        remarks for people; on a server that is kept, what it does not take is one of them, and no
+        reason to fail.
+    """
     if not plan.keeps_properties:
-        forget_settings(admin, plan.name)
+        forget_settings(admin, name)
         return ("settings of the database itself belong to its name and were not restored",)
-    if properties.script:
-        run_script(place, plan.programs, io.BytesIO(properties.script), plan.work)
-    return ()
+    place = with_database(plan.target, admin.info.dbname)
+    strict = plan.target.disposable
+    return make_all(properties, place, name, plan.programs, plan.work, strict=strict)
 
 
 def _roles(plan: _Plan, admin: psycopg.Connection) -> list[str]:

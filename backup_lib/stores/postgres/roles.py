@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from backup_lib.model import Target
+from backup_lib.stores.postgres.archive import statements
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs
 from backup_lib.work import Work
@@ -18,7 +19,8 @@ from restoreproof.errors import Inconclusive
 
 _LARGEST = 256 * 1024 * 1024
 _RESERVED = "pg_"
-_SUPERUSER = re.compile(rb"^ALTER ROLE (.+) WITH SUPERUSER ", re.MULTILINE)
+_NAME = rb"(\"(?:[^\"]|\"\")*\"|\S+)"
+_SUPERUSER = re.compile(rb"ALTER ROLE " + _NAME + rb" WITH SUPERUSER ")
 
 
 def existing_roles(admin: psycopg.Connection) -> set[str]:
@@ -69,15 +71,14 @@ def without_roles(script: bytes, names: Iterable[str]) -> bytes:
     """The script without the statements that make, change or comment those roles.
 
     Args:
-        script: of pg_dumpall, one statement a line.
+        script: of pg_dumpall; what is quoted in it may be of several lines.
         names: as SQL spells them.
     """
     alternatives = b"|".join(re.escape(name.encode()) for name in names)
-    line = re.compile(
-        rb"^(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE) (?:" + alternatives + rb")(?:;| .*)$\n?",
-        re.MULTILINE,
+    about = re.compile(
+        rb"(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE) (?:" + alternatives + rb")[ ;]"
     )
-    return line.sub(b"", script)
+    return b"".join(text for text in statements(script) if not about.match(text))
 
 
 def without_bootstrap_grantor(script: bytes) -> bytes:
@@ -88,10 +89,12 @@ def without_bootstrap_grantor(script: bytes) -> bytes:
     Elsewhere a role of that name is none that may be named as the grantor.
 
     Args:
-        script: of pg_dumpall, one statement a line.
+        script: of pg_dumpall; what is quoted in it may be of several lines.
     """
-    superusers = _SUPERUSER.findall(script)
+    texts = tuple(statements(script))
+    superusers = [found[1] for text in texts if (found := _SUPERUSER.match(text))]
     if not superusers:
         return script
     alternatives = b"|".join(map(re.escape, superusers))
-    return re.sub(rb"(?m)^(GRANT .*) GRANTED BY (?:" + alternatives + rb");$", rb"\1;", script)
+    grant = re.compile(rb"\A(GRANT .*) GRANTED BY (?:" + alternatives + rb");$", re.DOTALL)
+    return b"".join(grant.sub(rb"\1;", text) for text in texts)

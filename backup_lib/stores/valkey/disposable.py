@@ -10,9 +10,10 @@ from backup_lib.stores.valkey import users
 from backup_lib.stores.valkey.address import connect
 from backup_lib.stores.valkey.aof.restoring import load_artifacts
 from backup_lib.stores.valkey.loading import NotLoaded, loading
+from backup_lib.stores.valkey.modules import missing_module, tell_reasons
 from backup_lib.stores.valkey.roles import DATA_ROLE, LOG_INCREMENT_ROLE, USERS_ROLE
 from backup_lib.work import Work
-from restoreproof.errors import JudgedBad
+from restoreproof.errors import Inconclusive, JudgedBad
 from restoreproof.events import step
 
 _CHUNK = 1 << 20
@@ -64,7 +65,10 @@ def load_stream(
 
     Raises:
         JudgedBad: the server refuses it, or its bytes are not those of the manifest.
+        Inconclusive: it holds data of a module that the server has not got.
     """
+    with connect(target) as client:
+        tell_reasons(client)
     try:
         with (
             step(work.emit, "restore", "loading the RDB file", total=total) as telling,
@@ -80,6 +84,14 @@ def load_stream(
     except NotLoaded as refusal:
         while stream.read(_CHUNK):
             pass  # to the end: bytes that are not those of the manifest are the better reason
+        module = missing_module(target)
+        if module:
+            raise Inconclusive(
+                f"the RDB file holds data of the module {module}, which the disposable server has "
+                "not got",
+                hint="this says nothing about the backup: restore it by hand into a server with "
+                "that module (runbook)",
+            ) from None
         raise JudgedBad(
             f"the server does not load the RDB file: {refusal}",
             hint="use an older backup set, and find out what damaged this one",

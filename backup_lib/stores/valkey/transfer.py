@@ -7,15 +7,17 @@ place would not, where ``appendonly yes`` is set.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import valkey
 
 from backup_lib.model import ServerFacts, Target
 from backup_lib.stores.base import ArtifactSource, Restored, RestoreOptions
-from backup_lib.stores.valkey import facts, needs
+from backup_lib.stores.valkey import facts, needs, users
 from backup_lib.stores.valkey.address import connect, place_of
 from backup_lib.stores.valkey.disposable import into_sandbox, restore_users
 from backup_lib.stores.valkey.private import PrivateServers
+from backup_lib.stores.valkey.written import Written, noting
 from backup_lib.work import Work
 from restoreproof.errors import Refused, Unreachable
 from restoreproof.events import step
@@ -39,12 +41,17 @@ def into_server(
         info = facts.read(client)
         _refuse_unfit(info, place_of(target))
         _refuse_data(client, info, target, options)
+        if options.globals:
+            users.require(client)  # before anything is written
     servers = PrivateServers(
         lambda offers: not needs.gaps(source.record, offers) and _not_newer(offers, info), None
     )
     _refuse_newer(servers.offers(), info, place_of(target))
     with servers.start(work) as private:
         into_sandbox(source, private, RestoreOptions(), work)
+        if options.overwrite and options.check:
+            # the users of a server that is kept stay as they are, and are not made here either
+            options.check(replace(private, disposable=False))
         notes = _copy(private, target, options, work)
     if options.globals:
         notes = (*notes, *restore_users(source, target))
@@ -100,21 +107,24 @@ def _copy(private: Target, target: Target, options: RestoreOptions, work: Work) 
         with connect(target, patient=True) as client:
             client.flushall()
             client.function_flush()
-    with step(
-        work.emit, "copy", "writing the keys", total=sum(databases.values()), unit="items"
-    ) as telling:
+    with (
+        noting(work.scratch) as written,
+        step(
+            work.emit, "copy", "writing the keys", total=sum(databases.values()), unit="items"
+        ) as telling,
+    ):
         done = 0
         try:
             for database in databases:
                 for names in _names(private, database, work):
-                    _hand_over(private, target, database, names)
+                    _hand_over(private, target, database, names, written)
                     done += len(names)
                     telling.progress(done)
             _functions(private, target)
         except _WrittenByOthers:
             raise
         except BaseException:
-            _undo(private, target, tuple(databases))
+            _undo(target, written)
             raise
     return ()
 
@@ -146,7 +156,9 @@ def _names(private: Target, database: int, work: Work) -> Iterator[Sequence[byte
                 return
 
 
-def _hand_over(private: Target, target: Target, database: int, names: Sequence[bytes]) -> None:
+def _hand_over(
+    private: Target, target: Target, database: int, names: Sequence[bytes], written: Written
+) -> None:
     with connect(private, database) as client:
         client.response_callbacks.clear()
         with client.pipeline(transaction=False) as pipe:
@@ -154,18 +166,26 @@ def _hand_over(private: Target, target: Target, database: int, names: Sequence[b
                 pipe.execute_command("PEXPIRETIME", name)  # type: ignore[no-untyped-call]
                 pipe.execute_command("DUMP", name)  # type: ignore[no-untyped-call]
             said = pipe.execute()  # type: ignore[no-untyped-call]
+    sent = [(name, said[2 * at], said[2 * at + 1]) for at, name in enumerate(names)]
+    sent = [one for one in sent if one[2] is not None]  # expired meanwhile
     with (
         connect(target, database, patient=True) as client,
         client.pipeline(transaction=False) as pipe,
     ):
-        for at, name in enumerate(names):
-            expires, dumped = said[2 * at : 2 * at + 2]
-            if dumped is not None:
-                when = 0 if expires == _NEVER else expires
-                pipe.execute_command("RESTORE", name, when, dumped, "ABSTTL")  # type: ignore[no-untyped-call]
-        for answer in pipe.execute(raise_on_error=False):  # type: ignore[no-untyped-call]
-            if isinstance(answer, valkey.ResponseError):
-                raise _not_written(answer, target)
+        for name, expires, dumped in sent:
+            when = 0 if expires == _NEVER else expires
+            pipe.execute_command("RESTORE", name, when, dumped, "ABSTTL")  # type: ignore[no-untyped-call]
+        mark = written.mark()
+        written.note(database, [name for name, _, _ in sent])
+        answers = pipe.execute(raise_on_error=False)  # type: ignore[no-untyped-call]
+    errors = [answer for answer in answers if isinstance(answer, valkey.ResponseError)]
+    if errors:
+        taken = zip(sent, answers, strict=True)
+        written.back_to(mark)
+        written.note(
+            database, [one[0] for one, said in taken if not isinstance(said, valkey.ResponseError)]
+        )
+        raise _not_written(errors[0], target)
 
 
 class _WrittenByOthers(Unreachable):
@@ -194,13 +214,11 @@ def _functions(private: Target, target: Target) -> None:
         client.function_restore(dumped)  # type: ignore[arg-type]
 
 
-def _undo(private: Target, target: Target, databases: Sequence[int]) -> None:
+def _undo(target: Target, written: Written) -> None:
     """Remove what was written: half a restore must not pass for a whole one."""
-    work = Work()
     try:
-        for database in databases:
-            for names in _names(private, database, work):
-                with connect(target, database, patient=True) as client:
-                    client.unlink(*names)
+        for database, names in written.batches():
+            with connect(target, database, patient=True) as client:
+                client.unlink(*names)
     except Unreachable:
         return  # the error that is on its way says what is wrong

@@ -12,6 +12,7 @@ from backup_lib.model import Fingerprint, Item, NotCovered
 from backup_lib.stores.base import ArtifactSink
 from backup_lib.stores.valkey.content.sums import digest
 from backup_lib.stores.valkey.roles import USERS_ROLE
+from restoreproof.errors import Refused
 
 USERS_NAME = "users.acl"
 USERS_TYPE = "text/plain"
@@ -45,6 +46,22 @@ def read(client: valkey.Valkey) -> tuple[str, ...] | None:
         line.decode("utf-8", "surrogateescape") if isinstance(line, bytes) else str(line)
         for line in said
     )
+
+
+def require(client: valkey.Valkey) -> tuple[str, ...]:
+    """All lines.
+
+    Raises:
+        Refused: this user may not read them; then none may be made either, for it could be one
+            that is there, with other rights.
+    """
+    lines = read(client)
+    if lines is None:
+        raise Refused(
+            "the ACL users of the target may not be read, so none are made",
+            hint="grant the user of the target +acl, or leave --globals out",
+        )
+    return lines
 
 
 def settled(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> Users:
@@ -107,14 +124,18 @@ def apply(client: valkey.Valkey, lines: tuple[str, ...]) -> tuple[str, ...]:
 
     Returns:
         the names of users that were there already.
+
+    Raises:
+        Refused: nobody may see which are there.
     """
-    there = {parts(line)[0] for line in read(client) or ()}
+    there = {parts(line)[0] for line in require(client)}
     kept = []
     for line in lines:
         name, words = parts(line)
+        if name == DEFAULT:
+            continue
         if name in there:
-            if name != DEFAULT:
-                kept.append(name)
+            kept.append(name)
             continue
         client.execute_command("ACL", "SETUSER", name, "reset", *_rules(words))  # type: ignore[no-untyped-call]
     return tuple(kept)
