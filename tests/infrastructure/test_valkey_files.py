@@ -235,6 +235,29 @@ def test_a_folder_of_the_single_file_of_old_is_restored(
     assert verifier.row_counts == KEYS | {"db0": 302}
 
 
+def test_an_append_only_folder_is_compared_with_what_one_can_hold(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    with logging_server.client() as client:
+        fill(client)
+    folder = logged(logging_server, tmp_path)
+    work = Work(scratch=tmp_path, stall_timeout=60)
+    same = taken_at_source(back_up(source_of(logging_server, format="aof"), work))
+    assert verifier.restore_test(folder, "valkey", expected=same), last(verifier)
+    assert last(verifier).reason.startswith("exact: ")
+
+    # of an RDB file: with it, consumers of streams have times that no append-only file keeps
+    other = _fingerprint(logging_server, tmp_path)
+    assert verifier.restore_test(folder, "valkey", expected=other) is False
+    assert last(verifier).verdict is Verdict.INCONCLUSIVE, last(verifier)
+
+    with logging_server.client() as client:
+        client.set("one more", "x")
+    more = taken_at_source(back_up(source_of(logging_server, format="aof"), work))
+    assert verifier.restore_test(folder, "valkey", expected=more) is False
+    assert last(verifier).verdict is Verdict.FAILED, last(verifier)
+
+
 @pytest.mark.parametrize("cut", [1, 5, 20])
 def test_half_a_command_at_the_end_is_left_out_aloud_as_a_server_does(
     logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path, cut: int

@@ -11,6 +11,7 @@ from backup_lib.stores.valkey import needs
 from backup_lib.stores.valkey.aof.plain import PlainLog
 from backup_lib.stores.valkey.disposable import load_stream
 from backup_lib.stores.valkey.rdb import HEAD_SIZE, MAGIC, MAGIC_SIZE, RdbFrame, is_foreign, writer
+from backup_lib.stores.valkey.roles import LOG_FORMAT
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive
 
@@ -69,6 +70,7 @@ def _describe_log(file: ForeignFile) -> StoreRecord:
         moment=datetime.fromtimestamp(log.written, UTC),
         fingerprint=None,
         needs=needs.of_file(found[0], server.version) if found else (),
+        details={"format": LOG_FORMAT},
     )
     return StoreRecord(file.path.name, "valkey", backup, ())
 

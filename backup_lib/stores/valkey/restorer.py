@@ -12,7 +12,7 @@ from backup_lib.stores.valkey import facts, needs, users
 from backup_lib.stores.valkey.address import connect, place_of
 from backup_lib.stores.valkey.content import LOG_METHOD, METHOD, take
 from backup_lib.stores.valkey.disposable import into_sandbox
-from backup_lib.stores.valkey.roles import DATA_ROLE, LOG_INCREMENT_ROLE
+from backup_lib.stores.valkey.roles import DATA_ROLE, LOG_FORMAT, LOG_INCREMENT_ROLE
 from backup_lib.stores.valkey.transfer import into_server
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, UsageError
@@ -61,6 +61,8 @@ class ValkeyRestorer:
                 f"the backup's fingerprint is of the method {method}, unknown here",
                 hint="verify it with a version of this software that knows it",
             )
+        if record.backup.details.get("format") == LOG_FORMAT:
+            method = LOG_METHOD  # all that such a file can be compared with
         found = take(target, record.backup.moment, work, method=method)
         return _with_users(found, record, target)
 

@@ -27,7 +27,7 @@ from backup_lib.stores.valkey.fingerprinting import expired, private_server, ser
 from backup_lib.stores.valkey.loading import RDB_NAME, loading
 from backup_lib.stores.valkey.rdb import MEDIA_TYPE
 from backup_lib.stores.valkey.replication import Synced, full_sync
-from backup_lib.stores.valkey.roles import DATA_ROLE
+from backup_lib.stores.valkey.roles import DATA_ROLE, LOG_FORMAT
 from backup_lib.stores.valkey.settings import ValkeyStoreSettings
 from backup_lib.work import Work
 from restoreproof.events import step
@@ -59,7 +59,7 @@ class ValkeySource:
         target = self.target()
         with connect(target) as client:
             found = facts.read(client).facts
-        if self._settings.format == "aof":
+        if self._settings.format == LOG_FORMAT:
             with opened(self._log_folder(target)):
                 pass  # it can be read
         return found
@@ -71,7 +71,7 @@ class ValkeySource:
             before = facts.read(client)
             facts.refuse_unfit(before, place_of(target))
             users_before = users.read(client)
-        receive = self._receive_log if self._settings.format == "aof" else self._receive_rdb
+        receive = self._receive_log if self._settings.format == LOG_FORMAT else self._receive_rdb
         received = receive(target, before, sink, work, fingerprint=fingerprint)
         with connect(target) as client:
             after = facts.read(client)
@@ -143,7 +143,7 @@ class ValkeySource:
             content=logged.content,
             needs=needs.of_log(info),
             notes=(),
-            details={"format": "aof", "base": logged.base, "increments": logged.increments},
+            details={"format": LOG_FORMAT, "base": logged.base, "increments": logged.increments},
         )
 
     def _log_folder(self, target: Target) -> Path:
@@ -182,7 +182,7 @@ class ValkeySource:
 
 
 def _not_covered(format: str) -> Iterator[NotCovered]:  # noqa: A002  it is the key's name
-    file = "an append-only file" if format == "aof" else "an RDB file"
+    file = "an append-only file" if format == LOG_FORMAT else "an RDB file"
     yield NotCovered("server", "valkey.conf, CONFIG SET", f"settings are no part of {file}")
     yield NotCovered("server", "script cache", "scripts of EVAL and SCRIPT LOAD are never saved")
 
