@@ -16,4 +16,5 @@ pytest_plugins = [
     "tests.harness.sandboxes",
     "tests.harness.scanner_tools",
     "tests.harness.engine",
+    "tests.harness.images",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -9,15 +10,13 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.harness.locks import ROOT
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -104,6 +103,17 @@ class Engine:
             return found
 
 
+def described(archive: Iterable[tuple[tarfile.TarInfo, bytes]]) -> dict[str, tuple[object, ...]]:
+    """By path: type, mode, owner, group, link target and digest; times are left out."""
+    return {
+        member.name: (
+            *(member.type, member.mode, member.uid, member.gid, member.linkname),
+            hashlib.sha256(content).hexdigest(),
+        )
+        for member, content in archive
+    }
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """An engine with its own data; it and its containers are gone afterwards."""
@@ -164,15 +174,6 @@ def client(engine: Engine) -> Iterator[DockerClient]:
     """The SDK's client for it."""
     with connected(engine.address) as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def sample(engine: Engine, base: str) -> str:
-    """The sample application's image."""
-    tag = "restoreproof-sample:e2e"
-    text = (ROOT / "docker" / "sample" / "Dockerfile").read_text()
-    engine.build(text, ROOT, tag, "--build-arg", f"BASE={base}")
-    return tag
 
 
 @contextmanager
