@@ -10,10 +10,11 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 BASE = "restoreproof-e2e-base:latest"
-_DEBIAN = "trixie"
+DEBIAN = "trixie"
 _PACKAGES = "python3,python3-venv,ca-certificates"
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restoreproof"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restoreproof"
 _NEEDED = "needs root and Debian's docker.io, iptables and mmdebstrap"
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,20 @@ class Engine:
     config: Path
 
     def docker(
-        self, *args: str, stdin: bytes = b"", buildkit: bool = True, seconds: float = 600
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        seconds: float = 600,
+        variables: Mapping[str, str] = _NONE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run the client; its exit code is the caller's business."""
         env = {
+            **variables,
             "PATH": os.environ["PATH"],
             "HOME": str(self.config),
             "DOCKER_CONFIG": str(self.config),
             "DOCKER_HOST": self.address,
-            "DOCKER_BUILDKIT": str(int(buildkit)),
+            "DOCKER_BUILDKIT": "1",
         }
         return subprocess.run(
             [self.program, *args],
@@ -61,6 +70,12 @@ class Engine:
             capture_output=True,
             timeout=seconds,
         )
+
+    def must(self, *args: str) -> str:
+        """Run the client, and fail the test with its words where that fails."""
+        done = self.docker(*args)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
+        return done.stdout.decode()
 
     def build(self, dockerfile: str, context: Path, tag: str, *options: str) -> None:
         """Build an image, and fail the test with the builder's words where that fails."""
@@ -116,11 +131,18 @@ def described(archive: Iterable[tuple[tarfile.TarInfo, bytes]]) -> dict[str, tup
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """An engine with its own data; it and its containers are gone afterwards."""
+    """An engine with its own data; it and its containers are gone afterwards.
+
+    ``RESTOREPROOF_E2E_ENGINE`` names one that runs already, for work on one test; it is kept.
+    """
+    given = os.environ.get("RESTOREPROOF_E2E_ENGINE")
+    if given:
+        with tempfile.TemporaryDirectory() as settings:
+            yield Engine(given, _client(), Path(settings))
+        return
     daemon = shutil.which("dockerd")
     if daemon is None or shutil.which("iptables") is None or os.geteuid() != 0:
         pytest.skip(_NEEDED)
-    program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
     # not below the folder for temporary files: an overlay on an overlay does not mount
     home = Path(tempfile.mkdtemp(prefix="restoreproof-e2e-", dir="/var/lib"))
     address = f"unix://{home}/docker.sock"
@@ -132,7 +154,7 @@ def engine() -> Iterator[Engine]:
     with (home / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as up:
         try:
             (home / "client").mkdir()
-            running = Engine(address, program, home / "client")
+            running = Engine(address, _client(), home / "client")
             _wait(running, up, home / "log")
             yield running
             with connected(address) as client:
@@ -151,7 +173,7 @@ def base(engine: Engine) -> str:
     """A Debian with Python, made by mmdebstrap once and kept."""
     if shutil.which("mmdebstrap") is None:
         pytest.skip(_NEEDED)
-    kept = _CACHE / f"e2e-base-{_DEBIAN}.tar"
+    kept = CACHE / f"e2e-base-{DEBIAN}.tar"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".part.tar")
@@ -159,7 +181,7 @@ def base(engine: Engine) -> str:
             "mmdebstrap",
             "--variant=minbase",
             f"--include={_PACKAGES}",
-            _DEBIAN,
+            DEBIAN,
             str(unfinished),
         ]
         subprocess.run(command, check=True, capture_output=True, timeout=900)
@@ -186,6 +208,11 @@ def connected(address: str) -> Iterator[DockerClient]:
         yield client
     finally:
         client.close()
+
+
+def _client() -> str:
+    """Debian's, which fits Debian's engine, whatever other is installed."""
+    return "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 
 
 def _wait(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
