@@ -17,4 +17,5 @@ pytest_plugins = [
     "tests.harness.scanner_tools",
     "tests.harness.engine",
     "tests.harness.images",
+    "tests.harness.stack",
 ]
