@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes passwords and certificates for docker/compose.yaml, into docker/secrets. Needs openssl.
-# What is there already is kept. Compose gives files to containers with the modes they have here:
-# keys are readable for their owner and group only, so give the folder to who runs the engine, and
-# set GID to the group that the containers' users share, where they are not root on this machine.
+# What is there already is kept. Compose gives files to containers with the owners and modes they
+# have here. So run it as root: all then belongs to root, and is readable for the group SECRETS_GID
+# that the services are in (PostgreSQL wants a key that is root's or its own). Without root it is
+# readable for you alone, and the services are not able to start.
 set -eu
 umask 077
 cd "$(dirname "$0")"
@@ -13,27 +14,42 @@ password() {
     [ -s "$1" ] || openssl rand -hex 24 | tr -d '\n' >"$1"
 }
 
-certificate() { # name, then the names that it answers to
+certificate() { # name, what for, then the names that it answers to
     name=$1
-    shift
+    usage=$2
+    shift 2
     [ -s "$name.crt" ] && return
     alternatives=DNS:localhost
     for other; do alternatives="$alternatives,DNS:$other"; done
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
         -keyout "$name.key" -out "$name.csr" 2>/dev/null
-    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$alternatives" >"$name.ext"
+    {
+        printf 'subjectAltName=%s\nextendedKeyUsage=%s\n' "$alternatives" "$usage"
+        # strict readers (Python from 3.13) want these too
+        printf 'basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n'
+        printf 'subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n'
+    } >"$name.ext"
     openssl x509 -req -in "$name.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 397 \
         -extfile "$name.ext" -out "$name.crt" 2>/dev/null
     rm "$name.csr" "$name.ext"
 }
 
-[ -s ca.crt ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1825 \
-    -subj "/CN=restoreproof stack" -keyout ca.key -out ca.crt 2>/dev/null
-certificate app app-blue app-green
-certificate front
-certificate postgres postgres
-certificate qdrant qdrant
-certificate valkey valkey
+[ -s ca.crt ] || {
+    printf '%s\n' '[req]' distinguished_name=name x509_extensions=ca '[name]' '[ca]' \
+        basicConstraints=critical,CA:TRUE keyUsage=critical,keyCertSign,cRLSign \
+        subjectKeyIdentifier=hash >ca.cnf
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1825 \
+        -subj "/CN=restoreproof stack" -config ca.cnf -keyout ca.key -out ca.crt 2>/dev/null
+    rm ca.cnf
+}
+certificate app serverAuth app-blue app-green
+certificate front serverAuth haproxy
+certificate postgres serverAuth postgres
+certificate neo4j serverAuth neo4j
+certificate qdrant serverAuth qdrant
+certificate opensearch serverAuth,clientAuth opensearch
+certificate valkey serverAuth valkey
+certificate toolbox clientAuth
 [ -s front.pem ] || cat front.crt front.key >front.pem
 
 password postgres_password
@@ -43,4 +59,8 @@ password valkey_password
 [ -s valkey_acl ] ||
     printf 'user default off\nuser orders on >%s ~* &* +@all\n' "$(cat valkey_password)" >valkey_acl
 chmod 644 ./*.crt
-[ -z "${GID:-}" ] || { chgrp "$GID" ./* && chmod g+r ./*; }
+[ "$(id -u)" != 0 ] || {
+    chown "0:${SECRETS_GID:-10001}" ./*
+    chmod g+r ./*
+    chown 0:0 ca.key && chmod 600 ca.key # no service needs it
+}

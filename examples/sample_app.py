@@ -87,6 +87,14 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: every answer is logged once, by ``do_GET``."""
 
 
+class Server(ThreadingHTTPServer):
+    """Says in one line of the log that a connection broke off."""
+
+    def handle_error(self, *_: object) -> None:
+        """A client without TLS, or one that does not trust us, is no reason for a traceback."""
+        log("broken off", error=type(sys.exception()).__name__)
+
+
 def log(event: str, **facts: object) -> None:
     """One line of JSON to standard output; a read-only root has no place for log files."""
     sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
@@ -111,7 +119,7 @@ def check(port: int, authority: str | None) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM; then say so by ``/readyz``, wait for the router to notice, and stop."""
     Handler.state = State(options.colour, options.release)
-    server = ThreadingHTTPServer((options.host, options.port), Handler)
+    server = Server((options.host, options.port), Handler)
     if options.cert:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options.cert, options.key)

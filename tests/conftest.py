@@ -17,4 +17,6 @@ pytest_plugins = [
     "tests.harness.verifiers",
     "tests.harness.scanner_tools",
     "tests.harness.engine",
+    "tests.harness.images",
+    "tests.harness.stack",
 ]

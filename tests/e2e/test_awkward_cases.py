@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
 
 from restoreproof.run_profile import RunProfile
+from tests.harness.containers import run
 from tests.harness.engine import Engine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PROFILE = RunProfile()
-
-
-def run(
-    client: docker.DockerClient,
-    image: str,
-    *command: str,
-    profile: RunProfile = PROFILE,
-    **more: object,
-) -> tuple[int, str]:
-    """Exit code and output of a container that runs hardened to its end."""
-    arguments: dict[str, Any] = profile.sdk_arguments() | more
-    container = client.containers.run(image, list(command), detach=True, **arguments)
-    try:
-        code = container.wait(timeout=60)["StatusCode"]
-        return code, container.logs().decode()
-    finally:
-        container.remove(force=True)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -9,24 +10,26 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.harness.locks import ROOT
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 BASE = "restoreproof-e2e-base:latest"
-_DEBIAN = "trixie"
+DEBIAN = "trixie"
 _PACKAGES = "python3,python3-venv,ca-certificates"
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restoreproof"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restoreproof"
 _NEEDED = "needs root and Debian's docker.io, iptables and mmdebstrap"
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,20 @@ class Engine:
     config: Path
 
     def docker(
-        self, *args: str, stdin: bytes = b"", buildkit: bool = True, seconds: float = 600
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        seconds: float = 600,
+        variables: Mapping[str, str] = _NONE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run the client; its exit code is the caller's business."""
         env = {
+            **variables,
             "PATH": os.environ["PATH"],
             "HOME": str(self.config),
             "DOCKER_CONFIG": str(self.config),
             "DOCKER_HOST": self.address,
-            "DOCKER_BUILDKIT": str(int(buildkit)),
+            "DOCKER_BUILDKIT": "1",
         }
         return subprocess.run(
             [self.program, *args],
@@ -62,6 +70,12 @@ class Engine:
             capture_output=True,
             timeout=seconds,
         )
+
+    def must(self, *args: str) -> str:
+        """Run the client, and fail the test with its words where that fails."""
+        done = self.docker(*args)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
+        return done.stdout.decode()
 
     def build(self, dockerfile: str, context: Path, tag: str, *options: str) -> None:
         """Build an image, and fail the test with the builder's words where that fails."""
@@ -104,13 +118,31 @@ class Engine:
             return found
 
 
+def described(archive: Iterable[tuple[tarfile.TarInfo, bytes]]) -> dict[str, tuple[object, ...]]:
+    """By path: type, mode, owner, group, link target and digest; times are left out."""
+    return {
+        member.name: (
+            *(member.type, member.mode, member.uid, member.gid, member.linkname),
+            hashlib.sha256(content).hexdigest(),
+        )
+        for member, content in archive
+    }
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """An engine with its own data; it and its containers are gone afterwards."""
+    """An engine with its own data; it and its containers are gone afterwards.
+
+    ``RESTOREPROOF_E2E_ENGINE`` names one that runs already, for work on one test; it is kept.
+    """
+    given = os.environ.get("RESTOREPROOF_E2E_ENGINE")
+    if given:
+        with tempfile.TemporaryDirectory() as settings:
+            yield Engine(given, _client(), Path(settings))
+        return
     daemon = shutil.which("dockerd")
     if daemon is None or shutil.which("iptables") is None or os.geteuid() != 0:
         pytest.skip(_NEEDED)
-    program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
     # not below the folder for temporary files: an overlay on an overlay does not mount
     home = Path(tempfile.mkdtemp(prefix="restoreproof-e2e-", dir="/var/lib"))
     address = f"unix://{home}/docker.sock"
@@ -122,7 +154,7 @@ def engine() -> Iterator[Engine]:
     with (home / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as up:
         try:
             (home / "client").mkdir()
-            running = Engine(address, program, home / "client")
+            running = Engine(address, _client(), home / "client")
             _wait(running, up, home / "log")
             yield running
             with connected(address) as client:
@@ -141,7 +173,7 @@ def base(engine: Engine) -> str:
     """A Debian with Python, made by mmdebstrap once and kept."""
     if shutil.which("mmdebstrap") is None:
         pytest.skip(_NEEDED)
-    kept = _CACHE / f"e2e-base-{_DEBIAN}.tar"
+    kept = CACHE / f"e2e-base-{DEBIAN}.tar"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".part.tar")
@@ -149,7 +181,7 @@ def base(engine: Engine) -> str:
             "mmdebstrap",
             "--variant=minbase",
             f"--include={_PACKAGES}",
-            _DEBIAN,
+            DEBIAN,
             str(unfinished),
         ]
         subprocess.run(command, check=True, capture_output=True, timeout=900)
@@ -166,15 +198,6 @@ def client(engine: Engine) -> Iterator[DockerClient]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def sample(engine: Engine, base: str) -> str:
-    """The sample application's image."""
-    tag = "restoreproof-sample:e2e"
-    text = (ROOT / "docker" / "sample" / "Dockerfile").read_text()
-    engine.build(text, ROOT, tag, "--build-arg", f"BASE={base}")
-    return tag
-
-
 @contextmanager
 def connected(address: str) -> Iterator[DockerClient]:
     """A client of the SDK, closed at the end."""
@@ -185,6 +208,11 @@ def connected(address: str) -> Iterator[DockerClient]:
         yield client
     finally:
         client.close()
+
+
+def _client() -> str:
+    """Debian's, which fits Debian's engine, whatever other is installed."""
+    return "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 
 
 def _wait(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_no_sensitive_files_in_image(path: Path) -> None:
     ignore = ignore_for(path, ROOT, ROOT, Limits())
     assert ignore.path == ROOT / ".dockerignore"
     for planted in (
-        *(".env", ".git/config", "docker/secrets/ca.key", "docker/secrets/restoreproof.toml"),
+        *(".env", ".git/config", "docker/secrets/ca.key", "docker/secrets/valkey_acl"),
         *("restoreproof.toml", ".restoreproof/keys/signing.key", "requirements/.env"),
         *("backup_lib/.env.local", "hardening/rules/id.pem", "hardening/server.key", "id_rsa"),
         *("tests/fixtures/x", "dump.sql", "restoreproof/__pycache__/x.pyc"),
@@ -154,9 +155,13 @@ def test_passwords_and_certificates_are_made_once_and_for_the_owner(tmp_path: Pa
         made = {p.name: p for p in (script.parent / "secrets").iterdir()}
         contents.append({name: path.read_bytes() for name, path in made.items()})
     assert contents[0] == contents[1]
-    wanted = set(yaml.safe_load(COMPOSE.read_text())["secrets"]) - {"restoreproof.toml"}
-    assert wanted <= set(made)
-    assert all(path.stat().st_mode & 0o077 == 0 for path in made.values() if path.suffix != ".crt")
+    assert set(yaml.safe_load(COMPOSE.read_text())["secrets"]) <= set(made)
+    kept = [path.stat() for path in made.values() if path.suffix != ".crt"]
+    others = 0o037 if os.geteuid() == 0 else 0o077
+    assert all(one.st_mode & others == 0 for one in kept)
+    assert made["ca.key"].stat().st_mode & 0o077 == 0
+    if os.geteuid() == 0:
+        assert {one.st_gid for one in kept} == {0, 10001}
     names = [str(made[f"{name}.crt"]) for name in ("ca", "app", "valkey")]
     verify = ["openssl", "verify", "-CAfile", *names]
     subprocess.run(verify, check=True, capture_output=True)
