@@ -38,7 +38,7 @@ def keep(scene: Scene) -> None:
 def _settled(rig: StoreRig) -> bool:
     """Whether the first rewrite, which makes the folder, is over."""
     with valkey.Valkey(unix_socket_path=rig.place) as client:
-        said: dict[str, Any] = client.info("persistence")  # type: ignore[assignment]  # for both
+        said: dict[str, Any] = client.info("persistence")
     at_work = said["aof_rewrite_in_progress"] or said["aof_rewrite_scheduled"]
     return not at_work and any((rig.data / "appendonlydir").glob("*.manifest"))
 
