@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import valkey
 
 from backup_lib.model import Rung
 from backup_lib.stores.valkey.roles import LOG_BASE_ROLE, LOG_INCREMENT_ROLE
 from restoreproof.exit_codes import ExitCode
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.damage import with_right_crc
+from tests.harness.fault_rig import StoreRig
 from tests.harness.fault_site import eventually
 from tests.harness.truth import Row, Scene, judged
 from tests.harness.truth_forged import forge
@@ -24,11 +28,19 @@ def keep(scene: Scene) -> None:
     rig = scene.site.rig
     scene.stack.callback(rig.execute, "CONFIG SET appendonly no")
     rig.execute("CONFIG SET appendonly yes")
-    assert eventually(lambda: "a fork that still writes" not in rig.remains())
+    assert eventually(lambda: _settled(rig))
     rig.execute("SET later:1 'first item'")
     rig.execute("SET later:2 'second item'")
     scene.site.configure(store_options=_AOF, set_options='size_drop = "99%"')
     scene.run = scene.site.back_up()
+
+
+def _settled(rig: StoreRig) -> bool:
+    """Whether the first rewrite, which makes the folder, is over."""
+    with valkey.Valkey(unix_socket_path=rig.place) as client:
+        said: dict[str, Any] = client.info("persistence")
+    at_work = said["aof_rewrite_in_progress"] or said["aof_rewrite_scheduled"]
+    return not at_work and any((rig.data / "appendonlydir").glob("*.manifest"))
 
 
 def log(role: str, change: Callable[[bytes], bytes]) -> Callable[[Scene], None]:

@@ -21,6 +21,7 @@ from backup_lib.stores.base import ArtifactSink, Source
 from backup_lib.stores.valkey import facts, needs, users
 from backup_lib.stores.valkey.address import connect, place_of, resolve
 from backup_lib.stores.valkey.aof.backup import LogSource
+from backup_lib.stores.valkey.aof.moments import wait_for_rewrite
 from backup_lib.stores.valkey.aof.opened import folder_of, opened
 from backup_lib.stores.valkey.content import take
 from backup_lib.stores.valkey.fingerprinting import expired, private_server, servers_for
@@ -137,6 +138,8 @@ class ValkeySource:
     ) -> _Received:
         """The append-only file, up to the moment of a synchronisation that is fingerprinted."""
         servers = servers_for(info, self._settings.programs) if fingerprint else None
+        with connect(target) as client:
+            wait_for_rewrite(client, work)  # the first one makes the folder
         logged = LogSource(target, info, self._log_folder(target), servers).copy(sink, work)
         return _Received(
             moment=logged.moment,
