@@ -34,11 +34,11 @@ server = {"host": "postgres", "user": "orders", "password": word}
 authority = "/run/secrets/ca.crt"
 """
 
-# no table: Debian's 17.12 marks every column with an option, pg_attver, that no dump brings back
 FILL = f"""\
 {POSTGRES}
 import valkey
 with psycopg.connect(**server, sslmode="verify-full", sslrootcert=authority) as it:
+    it.execute("create table orders as select n, md5(n::text) from generate_series(1, 500) n")
     it.execute("select lo_from_bytea(0, decode('00ff', 'hex')) from generate_series(1, 50)")
 word = open("/run/secrets/valkey_password").read()
 by_tls = {{"ssl": True, "ssl_ca_certs": authority}}

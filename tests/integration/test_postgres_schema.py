@@ -229,6 +229,23 @@ def test_an_alteration_is_found_and_nothing_else(
 # ── circumstances ───────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_a_server_counts_for_itself_in_a_columns_options_is_no_difference(
+    postgres: PostgresServer, work: Work
+) -> None:
+    """As Debian's 17.12 does, whose own pg_dump leaves it out."""
+    fill(postgres, "counted", "CREATE TABLE t (n int, m int)", "INSERT INTO t VALUES (1, 2)")
+    with postgres.connect("counted") as connection:
+        connection.execute("ALTER TABLE t ALTER n SET (n_distinct = 5)")
+        source = back_up(postgres, "counted", work)
+        connection.execute("SET allow_system_table_mods = on")
+        connection.execute(
+            "UPDATE pg_attribute SET attoptions = attoptions || '{pg_attver=3}'"
+            " WHERE attrelid = 't'::regclass AND attnum > 0"
+        )
+    target = Target("postgres", postgres.params("counted"), disposable=True)
+    assert differences(compared(source, target, work)) == set()
+
+
 def test_what_changes_while_the_dump_runs_is_not_proven_and_no_difference(
     postgres: PostgresServer, work: Work
 ) -> None:

@@ -14,6 +14,10 @@ from backup_lib.stores.postgres.content.schema.scope import (
 
 _PERSISTENT_SEQUENCES_SINCE = 15
 _OPTIONS = "(SELECT array_agg(r ORDER BY r) FROM unnest({options}) r)::text"
+# Debian's 17.12 counts the versions of a column in one, which is the server's own and in no dump
+_COLUMN_OPTIONS = (
+    "(SELECT array_agg(r ORDER BY r) FROM unnest(a.attoptions) r WHERE r !~ '^pg_attver=')::text"
+)
 
 # a restore puts the columns that a child inherits first
 _ORDERED = (
@@ -38,7 +42,7 @@ _COLUMNS = listed(
         f"CASE WHEN {_STORES} THEN a.attcompression END",
         f"CASE WHEN {_STORES} THEN nullif(a.attstattarget, -1) END",
         "a.attislocal",
-        _OPTIONS.format(options="a.attoptions"),
+        _COLUMN_OPTIONS,
         _OPTIONS.format(options="a.attfdwoptions"),
     )
     + " AS t FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
