@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from backup_lib.model import Fingerprint, Item
 
 _LARGE_OBJECTS = "large-objects"
-_VALKEY = "valkey"
+_VALKEY = frozenset({"valkey", "valkey-aof"})
+"""Methods of fingerprints, without their version."""
+
 _NO_KEYS = frozenset({"functions", "hash fields", "ACL users"})
 """Kinds of items of Valkey that count something else than keys."""
 
@@ -39,7 +41,7 @@ def amount_in(content: Fingerprint) -> str:
 
 
 def _of_valkey(content: Fingerprint) -> bool:
-    return content.method.partition("/")[0] == _VALKEY
+    return content.method.partition("/")[0] in _VALKEY
 
 
 def _keys(items: Iterable[Item]) -> Counter[str]:

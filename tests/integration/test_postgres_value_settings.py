@@ -253,7 +253,7 @@ def test_who_may_not_make_a_setting_is_told(
         done = PostgresRestorer().restore(source, target, RestoreOptions(), work)
         with other.connect("shop") as connection:
             assert connection.execute("SELECT t FROM t").fetchone() == ("01/02/2020",)
-        assert [note for note in done.notes if "setting of the database was not made" in note]
+        assert [note for note in done.notes if "of the database itself was not restored" in note]
     finally:
         other.drop_database("shop")
         with other.connect() as connection:
