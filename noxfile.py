@@ -251,7 +251,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(default=False)
 def e2e(session: nox.Session) -> None:
     """Images built and run hardened; the engine as oracle for our rules. Root; docs say how."""
-    tool(session, "pytest", "-q", "-m", "e2e", "tests/e2e", *session.posargs)
+    tool(session, "pytest", "-q", "-rs", "-m", "e2e", "tests/e2e", *session.posargs)
 
 
 @nox.session(default=False)

@@ -39,6 +39,11 @@ ALLOWED: tuple[AllowedSkip, ...] = (
         "offsets, is tested everywhere",
     ),
     AllowedSkip(
+        "tests/e2e/*",
+        "needs root, a kernel that lets an engine start, and Debian's packages for a base image; "
+        "some containers forbid the one or have not the other",
+    ),
+    AllowedSkip(
         "tests/faults/*full*",
         "small disks are mounted, which some containers forbid; the limit on file size, at many "
         "offsets, is tested everywhere",

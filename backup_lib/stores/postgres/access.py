@@ -52,7 +52,9 @@ def access(
     params = {"connect_timeout": "10", **target.params, "application_name": application}
     if dbname is not None:
         params["dbname"] = dbname
-    env = clean_env(**{key: os.environ[key] for key in _LIBPQ_FILES if os.environ.get(key)})
+    # a disposable server asks for none of that, and what is restored there may be anybody's
+    files = () if target.disposable else _LIBPQ_FILES
+    env = clean_env(**{key: os.environ[key] for key in files if os.environ.get(key)})
     if target.password is None:
         yield Access(make_conninfo("", **params), env, ())
         return
