@@ -309,7 +309,8 @@ def injured(folder: Path, how: str) -> None:
         data[half] ^= 1
         base.write_bytes(data)
     elif how == "half of the base, every checksum right":
-        base.write_bytes(with_right_crc(base.read_bytes()[:half] + b"\xff" + bytes(8)))
+        # a cut between two keys leaves a whole file: one more database begins, without its number
+        base.write_bytes(with_right_crc(base.read_bytes()[:half] + b"\xfe\xff" + bytes(8)))
     elif how == "no increment":
         file.unlink()
     elif how == "no base":
