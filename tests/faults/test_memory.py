@@ -16,8 +16,9 @@ from tests.harness.profiles import profile
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 MIB = 1 << 20
-SMALL = 16 * MIB
-LARGE = (144 if profile() == "quick" else 1536) * MIB
+SMALL = 80 * MIB
+"""Large enough for several readers at a restore, each of which has its own few buffers."""
+LARGE = (240 if profile() == "quick" else 1536) * MIB
 OVER_THE_INTERPRETER = 128 * MIB
 TOLERANCE = 24 * MIB
 """More than that between a small and a large database would be growth, not chance."""
