@@ -34,14 +34,19 @@ def rdb(change: Callable[[bytes], bytes]) -> Callable[[Scene], None]:
     return lambda scene: forge(scene, DATA_ROLE, artifact=change)
 
 
+def within_a_value(plain: bytes, after: int) -> int:
+    """A place that is no boundary: a cut between two keys would leave a whole file, and a bit of
+    what says what follows may look like another server's file."""
+    return plain.index(b"item ", after) + 2
+
+
 def flip(plain: bytes) -> bytes:
-    middle = len(plain) // 2
-    return plain[:middle] + bytes([plain[middle] ^ 1]) + plain[middle + 1 :]
+    at = within_a_value(plain, len(plain) // 2)
+    return plain[:at] + bytes([plain[at] ^ 1]) + plain[at + 1 :]
 
 
 def two_thirds(plain: bytes) -> bytes:
-    # a cut between two keys leaves a whole file: one more database begins, without its number
-    return with_right_crc(plain[: len(plain) * 2 // 3] + b"\xfe" + _END + bytes(8))
+    return with_right_crc(plain[: within_a_value(plain, len(plain) * 2 // 3)] + _END + bytes(8))
 
 
 def with_magic(magic: bytes) -> Callable[[bytes], bytes]:

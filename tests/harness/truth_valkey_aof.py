@@ -16,6 +16,7 @@ from tests.harness.fault_rig import StoreRig
 from tests.harness.fault_site import eventually
 from tests.harness.truth import Row, Scene, judged
 from tests.harness.truth_forged import forge
+from tests.harness.truth_valkey import flip, within_a_value
 
 PASSED, FAILED = Verdict.PASSED, Verdict.FAILED
 VALKEY = "valkey"
@@ -57,14 +58,8 @@ def log(role: str, change: Callable[[bytes], bytes]) -> Callable[[Scene], None]:
     return injure
 
 
-def flip(plain: bytes) -> bytes:
-    middle = len(plain) // 2
-    return plain[:middle] + bytes([plain[middle] ^ 1]) + plain[middle + 1 :]
-
-
 def halve(plain: bytes) -> bytes:
-    # a cut between two keys leaves a whole file: one more database begins, without its number
-    return with_right_crc(plain[: len(plain) // 2] + b"\xfe" + _END)
+    return with_right_crc(plain[: within_a_value(plain, len(plain) // 2)] + _END)
 
 
 def without_last(plain: bytes) -> bytes:
