@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,7 @@ import pytest
 from backup_lib import BackupVerifier
 from backup_lib.format.plain.kinds import PlainKind
 from backup_lib.format.plain.plain_file import PlainFile
-from backup_lib.model import Fingerprint, RungResult
-from backup_lib.sandboxes.process import ProcessSandbox
+from backup_lib.model import Fingerprint
 from backup_lib.stores.valkey.foreign import ValkeyForeign
 from backup_lib.work import Work
 from restoreproof.verdict import Verdict
@@ -22,17 +20,9 @@ from restoreproof_cli.demo.damage import with_right_crc
 from tests.harness.valkey import MakeValkeyServer, ValkeyServer
 from tests.harness.valkey_content import command, fill
 from tests.harness.valkey_store import back_up, source_of, taken_at_source
+from tests.harness.verifiers import last
 
 KEYS = {"db0": 300, "db3": 2}
-
-
-@pytest.fixture
-def verifier(sandbox_folder: Path, tmp_path: Path) -> Iterator[BackupVerifier]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    sandbox = ProcessSandbox(folder=sandbox_folder)
-    yield BackupVerifier(sandbox=sandbox, channels={}, scratch=scratch)
-    assert list(scratch.iterdir()) == []
 
 
 def saved(server: ValkeyServer) -> Path:
@@ -57,11 +47,6 @@ def put(server: ValkeyServer) -> None:
 @pytest.fixture
 def server(make_valkey_server: MakeValkeyServer) -> ValkeyServer:
     return make_valkey_server()
-
-
-def last(verifier: BackupVerifier) -> RungResult:
-    assert verifier.last is not None
-    return verifier.last
 
 
 @pytest.mark.parametrize("kind", ["valkey", "valkey-rdb", None])
@@ -309,8 +294,9 @@ def injured(folder: Path, how: str) -> None:
         data[half] ^= 1
         base.write_bytes(data)
     elif how == "half of the base, every checksum right":
-        # a cut between two keys leaves a whole file: one more database begins, without its number
-        base.write_bytes(with_right_crc(base.read_bytes()[:half] + b"\xfe\xff" + bytes(8)))
+        # within a key's name: a cut between two keys leaves a whole file
+        cut = base.read_bytes().index(b"key ", half) + 2
+        base.write_bytes(with_right_crc(base.read_bytes()[:cut] + b"\xff" + bytes(8)))
     elif how == "no increment":
         file.unlink()
     elif how == "no base":

@@ -19,12 +19,11 @@ from backup_lib.stores.postgres.connection import value
 from backup_lib.stores.postgres.content.sequences import Next, read_sequences
 from backup_lib.stores.postgres.content.session import Connect
 from backup_lib.stores.postgres.restorer import PostgresRestorer
-from backup_lib.stores.postgres.settings import PostgresSettings
-from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
 from restoreproof.errors import JudgedBad, Unreachable
-from tests.harness.memory_set import MemorySet, MemorySource
+from tests.harness.memory_set import MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer, caught_up, standby_of
+from tests.harness.restores import back_up
 
 
 @pytest.fixture
@@ -36,13 +35,6 @@ def work(tmp_path: Path) -> Work:
 def other(make_module_server: MakeServer) -> PostgresServer:
     """The server that is restored into; event triggers are off as in a sandbox."""
     return make_module_server(event_triggers="off")
-
-
-def back_up(server: PostgresServer, dbname: str, work: Work, **settings: object) -> MemorySource:
-    given = {**server.params(dbname), **settings, "port": int(server.port)}
-    source = PostgresSource("orders", PostgresSettings.model_validate(given), Path("/"))
-    kept = MemorySet()
-    return kept.finish(source.backup(kept.sink(), work))
 
 
 def restored(source: MemorySource, other: PostgresServer, work: Work) -> Target:

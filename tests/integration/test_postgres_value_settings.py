@@ -17,13 +17,12 @@ from backup_lib.stores.base import Restored, RestoreOptions
 from backup_lib.stores.postgres.connection import connect, value
 from backup_lib.stores.postgres.properties import Properties
 from backup_lib.stores.postgres.restorer import PostgresRestorer
-from backup_lib.stores.postgres.settings import PostgresSettings
-from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
 from restoreproof.verdict import Verdict
 from tests.harness.locales import MONETARY, make_monetary_locale
-from tests.harness.memory_set import MemorySet, MemorySource
+from tests.harness.memory_set import MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
+from tests.harness.restores import back_up
 
 
 @pytest.fixture
@@ -50,13 +49,6 @@ def other(make_module_server: MakeServer, locales: Path) -> PostgresServer:
 def foreign(make_module_server: MakeServer, locales: Path) -> PostgresServer:
     """A server that writes and reads money as its country does."""
     return make_module_server(locales=locales, lc_monetary=MONETARY)
-
-
-def back_up(server: PostgresServer, dbname: str, work: Work, **settings: object) -> MemorySource:
-    given = {**server.params(dbname), "port": server.port, **settings}
-    source = PostgresSource("orders", PostgresSettings.model_validate(given), Path("/"))
-    kept = MemorySet()
-    return kept.finish(source.backup(kept.sink(), work))
 
 
 def restored(
