@@ -73,11 +73,17 @@ class Step:
     def __init__(self, name: str, emit: Listener) -> None:
         self._name = name
         self._emit = emit
+        self._done = 0
         self.outcome = ""
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Tell that ``done`` units (absolute) are finished."""
         self._emit(StepProgress(self._name, done, total))
+
+    def advance(self, more: int) -> None:
+        """Tell that so many more units are finished; for one thread, that tells nothing else."""
+        self._done += more
+        self.progress(self._done)
 
 
 @contextmanager

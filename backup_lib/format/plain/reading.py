@@ -17,7 +17,6 @@ class Track:
     def __init__(self, running: Step, cancel: Cancellation) -> None:
         self._running = running
         self._cancel = cancel
-        self.done = 0
 
     def took(self, octets: int) -> None:
         """``octets`` more of the stored bytes were read.
@@ -26,8 +25,7 @@ class Track:
             Interrupted: the run is to stop.
         """
         self._cancel.check()
-        self.done += octets
-        self._running.progress(self.done)
+        self._running.advance(octets)
 
 
 def chunks(path: Path, track: Track) -> Iterator[bytes]:

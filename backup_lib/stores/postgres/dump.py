@@ -165,14 +165,10 @@ def _run(
 def _tee(
     writer: ArtifactWriter, inlet: Inlet, telling: Step, cancel: Cancellation
 ) -> Callable[[memoryview], None]:
-    done = 0
-
     def consume(piece: memoryview) -> None:
-        nonlocal done
         inlet.write(piece, cancel)
         writer.write(piece)
-        done += len(piece)
-        telling.progress(done)
+        telling.advance(len(piece))
 
     return consume
 
@@ -211,13 +207,11 @@ class _TarStream:
         self._writer = writer
         self._telling = telling
         self._cancel = cancel
-        self._done = 0
 
     def write(self, data: bytes) -> int:
         self._cancel.check()
         self._writer.write(data)
-        self._done += len(data)
-        self._telling.progress(self._done)
+        self._telling.advance(len(data))
         return len(data)
 
 

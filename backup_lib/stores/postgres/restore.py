@@ -312,11 +312,9 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _counted(stream: BinaryIO, telling: Step) -> Iterator[bytes]:
-    done = 0
     for piece in _pieces(stream):
         yield piece
-        done += len(piece)
-        telling.progress(done)
+        telling.advance(len(piece))
 
 
 class _Pulse:

@@ -74,12 +74,10 @@ def load_stream(
             step(work.emit, "restore", "loading the RDB file", total=total) as telling,
             loading(target, work) as feed,
         ):
-            done = 0
             piece = first or stream.read(_CHUNK)
             while piece:
                 feed(piece)
-                done += len(piece)
-                telling.progress(done)
+                telling.advance(len(piece))
                 piece = stream.read(_CHUNK)
     except NotLoaded as refusal:
         while stream.read(_CHUNK):

@@ -38,6 +38,11 @@ class Frame(Enum):
     NO_CHECKSUM = "was saved without a checksum"
     WRONG_CHECKSUM = "has a wrong checksum (CRC-64): some byte has changed"
 
+    @property
+    def good(self) -> bool:
+        """Whether nothing speaks against the file: saved without a checksum is no damage."""
+        return self in (Frame.WHOLE, Frame.NO_CHECKSUM)
+
 
 class RdbFrame:
     """Takes the bytes of an RDB file one after the other, and judges them at the end."""

@@ -85,7 +85,7 @@ def full_sync(
     except _NotTaken as failed:
         raise failed.error from None
     found = frame.judge()
-    if found not in (Frame.WHOLE, Frame.NO_CHECKSUM):
+    if not found.good:
         raise Unreachable(
             f"what {place_of(target)} sent {found.value}",
             hint="nothing was stored; look at the server's log, and run it again",

@@ -171,15 +171,12 @@ class ValkeySource:
             load: Callable[[bytes], None] | None = None
             if private is not None:
                 load = stack.enter_context(loading(private, work))
-            done = 0
 
             def consume(piece: bytes) -> None:
-                nonlocal done
                 writer.write(piece)
                 if load is not None:
                     load(piece)
-                done += len(piece)
-                tells.progress(done)
+                tells.advance(len(piece))
 
             return full_sync(target, info.version, consume, work)
 

@@ -113,13 +113,11 @@ def _copy(private: Target, target: Target, options: RestoreOptions, work: Work) 
             work.emit, "copy", "writing the keys", total=sum(databases.values()), unit="items"
         ) as telling,
     ):
-        done = 0
         try:
             for database in databases:
                 for names in _names(private, database, work):
                     _hand_over(private, target, database, names, written)
-                    done += len(names)
-                    telling.progress(done)
+                    telling.advance(len(names))
             _functions(private, target)
         except _WrittenByOthers:
             raise

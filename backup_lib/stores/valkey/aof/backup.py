@@ -30,7 +30,7 @@ from backup_lib.stores.valkey.fingerprinting import expired, private_server
 from backup_lib.stores.valkey.loading import loading
 from backup_lib.stores.valkey.private import PrivateServers
 from backup_lib.stores.valkey.rdb import MEDIA_TYPE as RDB_TYPE
-from backup_lib.stores.valkey.rdb import Frame, RdbFrame
+from backup_lib.stores.valkey.rdb import RdbFrame
 from backup_lib.stores.valkey.replication import Synced, full_sync, sent
 from backup_lib.stores.valkey.roles import LOG_BASE_ROLE, LOG_INCREMENT_ROLE, LOG_MANIFEST_ROLE
 from backup_lib.work import Work
@@ -176,13 +176,10 @@ class LogSource:
             ) as tells,
             loading(private, work) as load,
         ):
-            done = 0
 
             def consume(piece: bytes) -> None:
-                nonlocal done
                 load(piece)
-                done += len(piece)
-                tells.progress(done)
+                tells.advance(len(piece))
 
             return full_sync(self.target, self.info.version, consume, work, forked=forked)
 
@@ -210,15 +207,12 @@ def _store(log: OpenLog, end: _End, sink: ArtifactSink, work: Work) -> Logged:
         total=total,
         monotonic=work.clock.monotonic,
     ) as tells:
-        done = 0
 
         def told(pieces: Iterable[bytes]) -> Iterator[bytes]:
-            nonlocal done
             for piece in pieces:
                 work.cancel.check()
                 yield piece
-                done += len(piece)
-                tells.progress(done)
+                tells.advance(len(piece))
 
         if log.base:
             base = "rdb" if log.base.part.is_rdb else "aof"
@@ -251,7 +245,7 @@ def _base(part: OpenPart) -> Iterator[bytes]:
         frame.add(piece)
         yield piece
     found = frame.judge()
-    if found not in (Frame.WHOLE, Frame.NO_CHECKSUM):
+    if not found.good:
         raise Unreachable(
             f"the base of the append-only file, {part.part.name}, {found.value}",
             hint="the server could not start with it: run BGREWRITEAOF, and look at its disk; "

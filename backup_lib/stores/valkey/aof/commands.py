@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from backup_lib.byte_source import ByteSource
+from backup_lib.stores.valkey.aof.manifest import DAMAGED_HINT
 from restoreproof.errors import JudgedBad
 
 _LONGEST_LINE = 1 << 10
@@ -16,7 +17,6 @@ _MOST_ARGUMENTS = 1 << 31
 _LARGEST_ARGUMENT = 1 << 40
 _LONGEST_NAME = 1 << 8
 _MOST_DIGITS = 13
-_HINT = "valkey-check-aof names the place; take another copy of the folder"
 _CUT = "in the middle of a command"
 
 
@@ -58,7 +58,7 @@ def walk(source: ByteSource, take: Callable[[bytes], object] = _drop) -> Iterato
                 take(piece)
             end = source.take(2, _CUT)
             if end != b"\r\n":
-                raise JudgedBad("a command is damaged", hint=_HINT)
+                raise JudgedBad("a command is damaged", hint=DAMAGED_HINT)
             take(end)
         yield Command(name, source.position)
 
@@ -68,9 +68,9 @@ def _number(source: ByteSource, mark: bytes, most: int) -> tuple[bytes, int]:
     line = _line(source)
     digits = line[1:-2]
     if line[:1] != mark or not digits.isdigit() or len(digits) > _MOST_DIGITS:
-        raise JudgedBad("a command is damaged", hint=_HINT)
+        raise JudgedBad("a command is damaged", hint=DAMAGED_HINT)
     if int(digits) > most:
-        raise JudgedBad("a command is damaged", hint=_HINT)
+        raise JudgedBad("a command is damaged", hint=DAMAGED_HINT)
     return line, int(digits)
 
 
@@ -79,5 +79,5 @@ def _line(source: ByteSource) -> bytes:
     line, end, _ = ahead.partition(b"\r\n")
     if not end:
         source.take(_LONGEST_LINE, _CUT)
-        raise JudgedBad("a command is damaged", hint=_HINT)
+        raise JudgedBad("a command is damaged", hint=DAMAGED_HINT)
     return source.take(len(line) + 2)

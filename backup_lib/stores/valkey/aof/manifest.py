@@ -25,8 +25,9 @@ INCREMENT_NAME = "appendonly.aof.1.incr.aof"
 RDB_SUFFIX = ".rdb"
 """The server takes a part for an RDB file by its first bytes; names only follow that."""
 
+DAMAGED_HINT = "valkey-check-aof names the place; take another copy of the folder"
+
 _FIELDS = 6
-_HINT = "valkey-check-aof names the place; take another copy of the folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def parts_of(content: bytes) -> tuple[Part, ...]:
         raise Inconclusive("its manifest is larger than any real one")
     parts = tuple(_lines(content.decode("utf-8", "surrogateescape")))
     if not parts or [part.kind for part in parts].count(BASE) > 1:
-        raise JudgedBad("its manifest does not name one base and its increments", hint=_HINT)
+        raise JudgedBad("its manifest does not name one base and its increments", hint=DAMAGED_HINT)
     return tuple(sorted(parts, key=lambda part: part.kind != BASE))
 
 
@@ -77,17 +78,17 @@ def _lines(text: str) -> Iterator[Part]:
             continue
         words = _words(line)
         if len(words) < _FIELDS or (words[0], words[2], words[4]) != ("file", "seq", "type"):
-            raise JudgedBad("its manifest is damaged", hint=_HINT)
+            raise JudgedBad("its manifest is damaged", hint=DAMAGED_HINT)
         name, number, kind = words[1], words[3], words[5]
         if kind not in (BASE, INCREMENT, HISTORY) or not number.isdecimal():
-            raise JudgedBad("its manifest is damaged", hint=_HINT)
+            raise JudgedBad("its manifest is damaged", hint=DAMAGED_HINT)
         if not name or "/" in name or "\0" in name or name in (".", ".."):
-            raise JudgedBad("its manifest names a file outside the folder", hint=_HINT)
+            raise JudgedBad("its manifest names a file outside the folder", hint=DAMAGED_HINT)
         if kind == HISTORY:
             continue  # the server removes those in the background
         if kind == INCREMENT:
             if int(number) <= last:
-                raise JudgedBad("its manifest is out of order", hint=_HINT)
+                raise JudgedBad("its manifest is out of order", hint=DAMAGED_HINT)
             last = int(number)
         yield Part(name, kind)
 
@@ -97,4 +98,4 @@ def _words(line: str) -> list[str]:
     try:
         return shlex.split(line) if '"' in line else line.split()
     except ValueError:
-        raise JudgedBad("its manifest is damaged", hint=_HINT) from None
+        raise JudgedBad("its manifest is damaged", hint=DAMAGED_HINT) from None

@@ -11,7 +11,7 @@ from backup_lib.stores.base import ArtifactSource
 from backup_lib.stores.valkey.address import SOCKET_PARAM
 from backup_lib.stores.valkey.aof import manifest
 from backup_lib.stores.valkey.loading import NotLoaded, load_log
-from backup_lib.stores.valkey.rdb import Frame, RdbFrame
+from backup_lib.stores.valkey.rdb import RdbFrame
 from backup_lib.stores.valkey.roles import LOG_BASE_ROLE, LOG_INCREMENT_ROLE
 from backup_lib.work import Work
 from restoreproof.atomic import space_error
@@ -42,16 +42,13 @@ def load_artifacts(source: ArtifactSource, target: Target, work: Work) -> None:
         total=total,
         monotonic=work.clock.monotonic,
     ) as tells:
-        done = 0
 
         def pieces(role: str) -> Iterator[bytes]:
-            nonlocal done
             with source.open(role) as stream:
                 while piece := stream.read(_CHUNK):
                     work.cancel.check()
                     yield piece
-                    done += len(piece)
-                    tells.progress(done)
+                    tells.advance(len(piece))
 
         home = LogHome(target, work)
         base = artifacts.get(LOG_BASE_ROLE)
@@ -95,7 +92,7 @@ class LogHome:
 
         self._write(self._base, looked_at() if is_rdb else pieces)
         found = frame.judge()
-        if is_rdb and found not in (Frame.WHOLE, Frame.NO_CHECKSUM):
+        if is_rdb and not found.good:
             raise JudgedBad(f"the base of the append-only file {found.value}", hint=_OLDER)
 
     def write_increment(self, pieces: Iterable[bytes]) -> None:
