@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,11 +51,12 @@ def decode_head(data: bytes) -> ManifestHead:
     from backup_lib.format.document import HeadDocument, VersionDocument
 
     try:
-        version = VersionDocument.model_validate_json(data).version
-        if version > codec.VERSION:
-            raise codec.unknown_version(version)
         head = HeadDocument.model_validate_json(data).manifest
     except ValidationError as error:
+        with suppress(ValidationError):
+            version = VersionDocument.model_validate_json(data).version
+            if version > codec.VERSION:
+                raise codec.unknown_version(version) from None
         raise JudgedBad(codec.broken_at(error)) from None
     if head.sequence < 1:
         raise JudgedBad("the manifest breaks its format: sequence is not positive")

@@ -17,7 +17,6 @@ from restoreproof.errors import Inconclusive, JudgedBad
 
 MANIFEST_SUFFIX = manifest.SUFFIX
 
-_HINT = "valkey-check-aof names the place; take another copy of the folder"
 _TAIL_HINT = (
     "a copy of a living server may end so, and so does a file that was cut: look for a full disk "
     "or a killed process when it was made; a server with aof-load-truncated yes (the default) "
@@ -39,7 +38,9 @@ def check(folder: Path, read: Callable[[Path], Iterator[bytes]]) -> str:
     for part in parts:
         file = folder / part.name
         if not file.is_file() or file.is_symlink():
-            raise JudgedBad(f"{part.name} is missing, and the manifest names it", hint=_HINT)
+            raise JudgedBad(
+                f"{part.name} is missing, and the manifest names it", hint=manifest.DAMAGED_HINT
+            )
         source = ByteSource(read(file))
         try:
             if part.is_rdb:

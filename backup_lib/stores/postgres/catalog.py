@@ -198,26 +198,6 @@ def database(connection: psycopg.Connection) -> Database:
     )
 
 
-def table_sizes(connection: psycopg.Connection) -> dict[int, int]:
-    """Bytes by OID of the largest tables: a hint for sharing a restore out.
-
-    Empty where that would mean to wait for a lock.
-    """
-    try:
-        with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '1s'")
-            return dict(connection.execute(_TABLE_SIZES).fetchall())
-    except psycopg.errors.LockNotAvailable:
-        return {}
-
-
-_TABLE_SIZES = """
-SELECT t.oid, t.size FROM (SELECT c.oid, pg_table_size(c.oid) AS size FROM pg_class c
-  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384) t
-WHERE t.size >= 1048576 ORDER BY t.size DESC LIMIT 1000
-"""
-
-
 def monetary_locale(connection: psycopg.Connection) -> str:
     """How this session writes and reads amounts of ``money``."""
     return str(value(connection, "SHOW lc_monetary"))

@@ -23,8 +23,7 @@ from backup_lib.work import Work
 
 _NAME = rb'(?:"(?:[^"]|"")*"|[^\s";]+)'
 _SETTING = re.compile(
-    rb"ALTER (?:DATABASE |(ROLE )" + _NAME + rb" IN DATABASE )(" + _NAME + rb") SET \"?([\w.]+)",
-    re.DOTALL,
+    rb"ALTER (?:(ROLE )" + _NAME + rb" IN )?DATABASE " + _NAME + rb" SET \"?([\w.]+)", re.DOTALL
 )
 
 _HINDER = {
@@ -55,18 +54,17 @@ class Properties:
             database: any name.
             roles: those of single roles too; the roles exist.
         """
-        name = sql.Identifier(database).as_bytes()
-        found: list[bytes] = []
-        for statement in archive.statements(self.script):
-            match = _SETTING.match(statement)
-            if match and (roles or not match[1]):
-                found.append(statement[: match.start(2)] + name + statement[match.end(2) :])
-        return b"".join(found)
+        wanted = (
+            statement
+            for statement in archive.statements(self.script)
+            if (match := _SETTING.match(statement)) and (roles or not match[1])
+        )
+        return archive.about_database(b"".join(wanted), database)
 
     def overridden(self) -> Mapping[str, str]:
         """Settings for the sessions that load, against those that would hinder them."""
         matches = map(_SETTING.match, archive.statements(self.script))
-        made = {match[3].decode() for match in matches if match}
+        made = {match[2].decode() for match in matches if match}
         return {name: word for name, word in _HINDER.items() if name in made}
 
 

@@ -17,6 +17,7 @@ from backup_lib.stores.postgres.address import ENCRYPTED, resolve
 from backup_lib.stores.postgres.cluster import dump_cluster
 from backup_lib.stores.postgres.connection import connect, database_of, place_of, translated, value
 from backup_lib.stores.postgres.content import Beside, held, read_beside, take_held, whole
+from backup_lib.stores.postgres.content.tables import Table
 from backup_lib.stores.postgres.dump import DumpJob, dump_custom, dump_directory, has_room
 from backup_lib.stores.postgres.needs import needs
 from backup_lib.stores.postgres.pooler import refuse_transaction_pool
@@ -31,6 +32,8 @@ from restoreproof.process import Cancellation
 from restoreproof.together import together
 
 _MOST_JOBS = 8
+_MOST_SIZES = 1000
+_LARGE = 1 << 20
 _MAINTENANCE = "postgres"
 
 
@@ -45,6 +48,19 @@ class _Run:
     database: catalog.Database
     settings: Mapping[str, str]
     jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Dumped:
+    """What is known of the content.
+
+    Attributes:
+        content: its fingerprint; None where none was asked for.
+        table_sizes: bytes by OID of the largest tables: a hint for sharing a restore out.
+    """
+
+    content: Fingerprint | None
+    table_sizes: dict[str, JsonValue]
 
 
 class PostgresSource:
@@ -77,13 +93,13 @@ class PostgresSource:
             jobs = self._settings.jobs or min(work.jobs, _MOST_JOBS)
             settings = _settings(snapshot.connection, database)
             run = _Run(target, programs, application, snapshot, database, settings, jobs)
-            content = self._dump(run, sink, work, fingerprint=fingerprint)
+            dumped = self._dump(run, sink, work, fingerprint=fingerprint)
         details = {
             **database.as_details(),
             "dumped_by": programs.version,
             "format": self._format(database, work),
             "replica": snapshot.replica,
-            "table_sizes": self._table_sizes(target),
+            "table_sizes": dumped.table_sizes,
         }
         notes = list(_replica_notes(snapshot))
         not_covered = list(_not_covered(database))
@@ -96,7 +112,7 @@ class PostgresSource:
         return StoreBackup(
             server=ServerFacts(catalog.PRODUCT, version),
             moment=snapshot.moment,
-            fingerprint=content,
+            fingerprint=dumped.content,
             needs=required,
             not_covered=tuple(not_covered),
             notes=tuple(notes),
@@ -133,18 +149,12 @@ class PostgresSource:
         encrypted = target.params.get("sslmode") in ENCRYPTED
         return client_tools(server, encrypted=encrypted, folder=self._settings.programs)
 
-    def _table_sizes(self, target: Target) -> dict[str, JsonValue]:
-        with connect(target) as connection, translated(target, "reading the sizes of tables"):
-            return {str(oid): size for oid, size in catalog.table_sizes(connection).items()}
-
     def _format(self, database: catalog.Database, work: Work) -> str:
         if self._settings.format == "directory" and has_room(work.scratch, database.size):
             return "directory"
         return "custom"
 
-    def _dump(
-        self, run: _Run, sink: ArtifactSink, work: Work, *, fingerprint: bool
-    ) -> Fingerprint | None:
+    def _dump(self, run: _Run, sink: ArtifactSink, work: Work, *, fingerprint: bool) -> _Dumped:
         """Dump, fingerprint and watch at once; whichever fails first stops the others."""
         age = self._settings.max_snapshot_age
         watcher = Watcher(
@@ -189,7 +199,7 @@ class PostgresSource:
                 after=after,
             )
 
-        def content(cancel: Cancellation) -> Fingerprint | None:
+        def content(cancel: Cancellation) -> _Dumped:
             pieces: dict[str, Callable[[Cancellation], object]] = {
                 "dump": lambda stop: dump(job, sink, work, stop)
             }
@@ -209,13 +219,18 @@ class PostgresSource:
                         )
                     done = together(cancel, pieces)
                 taken: Fingerprint | None = done.get("fingerprint")
-                return taken and whole(taken, before, beside(cancel, after=True))
+                taken = taken and whole(taken, before, beside(cancel, after=True))
+                return _Dumped(taken, _sizes(tables.tables))
             finally:
                 watcher.stop()
 
         done = together(work.cancel, {"content": content, "watcher": watcher.watch})
-        taken: Fingerprint | None = done["content"]
-        return taken
+        dumped: _Dumped = done["content"]
+        return dumped
+
+
+def _sizes(tables: Sequence[Table]) -> dict[str, JsonValue]:
+    return {str(table.oid): table.size for table in tables[:_MOST_SIZES] if table.size >= _LARGE}
 
 
 def _settings(connection: psycopg.Connection, database: catalog.Database) -> dict[str, str]:

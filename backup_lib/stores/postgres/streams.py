@@ -76,9 +76,9 @@ def restore_streams(
     """
     with (
         step(work.emit, "restore", "restoring the database", total=total) as telling,
-        _head(job.programs, open_archive, work) as head,
+        _head(job.programs, open_archive, work) as (head, listing),
     ):
-        before, data, after = map(take, _phases(job.programs, head, work))
+        before, data, after = map(take, _phases(job.programs, head, listing, work))
         parts = shares(data, sizes, min(job.jobs, _MOST_STREAMS))
         progress = _Progress(telling, len(parts))
         tolerated = [*_definitions(replace(job, jobs=1), head, before, work)]
@@ -137,22 +137,22 @@ def _definitions(
 
 
 def _phases(
-    programs: Programs, head: Path, work: Work
+    programs: Programs, head: Path, listing: str, work: Work
 ) -> tuple[list[archive.Entry], list[archive.Entry], list[archive.Entry]]:
     """Before the data, the data, and everything else."""
 
-    def listed(*options: str) -> tuple[archive.Entry, ...]:
-        return archive.contents(table_of_contents(programs, head, work, *options))
+    def section(name: str) -> list[archive.Entry]:
+        found = archive.contents(table_of_contents(programs, head, work, f"--section={name}"))
+        return [entry for entry in found if not entry.is_a(_GRANTS)]
 
-    before = [entry for entry in listed("--section=pre-data") if not entry.is_a(_GRANTS)]
-    data = [entry for entry in listed("--section=data") if not entry.is_a(_GRANTS)]
+    before, data = section("pre-data"), section("data")
     taken = {entry.dump_id for entry in (*before, *data)}
-    return before, data, [entry for entry in listed() if entry.dump_id not in taken]
+    return before, data, [e for e in archive.contents(listing) if e.dump_id not in taken]
 
 
 @contextmanager
-def _head(programs: Programs, open_archive: OpenArchive, work: Work) -> Iterator[Path]:
-    """The front of an archive, long enough for its table of contents.
+def _head(programs: Programs, open_archive: OpenArchive, work: Work) -> Iterator[tuple[Path, str]]:
+    """The front of an archive, long enough for its table of contents, and that as a list.
 
     Where that ends is not said anywhere: pg_restore tells whether it was whole.
     """
@@ -164,14 +164,14 @@ def _head(programs: Programs, open_archive: OpenArchive, work: Work) -> Iterator
                 whole = _copy(stream, file, size - file.tell())
                 file.flush()
                 try:
-                    table_of_contents(programs, path, work)
+                    listing = table_of_contents(programs, path, work)
                 except JudgedBad:
                     if not whole:
                         raise
                     size *= 4
                 else:
                     break
-        yield path
+        yield path, listing
 
 
 def _copy(stream: BinaryIO, file: BinaryIO, size: int) -> bool:

@@ -34,7 +34,6 @@ from backup_lib.stores.postgres.content.tables import (
     GENERATED,
     Catalogue,
     Table,
-    measured,
     parts,
 )
 from backup_lib.stores.postgres.failures import translated
@@ -168,12 +167,11 @@ def take_held(connect: Connect, held_tables: Held, *, jobs: int, work: Work) -> 
         Refused: row security hides rows from this role.
         Unreachable: the server failed, refuses this role, or stood still for too long.
     """
-    session, catalogue = held_tables.session, held_tables.catalogue
+    session, catalogue, tables = held_tables.session, held_tables.catalogue, held_tables.tables
     with translated("taking the fingerprint"):
         with cancelled_with(work, session):
             sequences = next_values(session)
             unread = unreadable(session)
-            tables = measured(session, catalogue.tables)
         size = sum(table.size for table in tables)
         with step(
             work.emit,

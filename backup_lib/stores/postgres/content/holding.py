@@ -19,6 +19,7 @@ from backup_lib.stores.postgres.content.tables import (
     Catalogue,
     Table,
     lock,
+    measured,
     read_catalogue,
     refuse_changed,
 )
@@ -35,11 +36,13 @@ class Held:
         session: that holds the locks; used by one thread at a time.
         snapshot: that it sees; None where it is one of its own.
         catalogue: of the database.
+        tables: of the catalogue with their sizes, largest first.
     """
 
     session: Session
     snapshot: str | None
     catalogue: Catalogue
+    tables: list[Table]
 
 
 @contextmanager
@@ -69,7 +72,8 @@ def held(
             session.run("SET LOCAL lock_timeout = 0")
             if snapshot is not None:
                 refuse_changed(session, catalogue.tables)
-        yield Held(session, snapshot, catalogue)
+            tables = measured(session, catalogue.tables)
+        yield Held(session, snapshot, catalogue, tables)
         session.run("SELECT")  # whoever lost the connection lost the locks
 
 

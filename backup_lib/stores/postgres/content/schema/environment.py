@@ -15,6 +15,7 @@ from backup_lib.stores.postgres.content.schema.scope import (
     identity,
     listed,
     member,
+    options,
     outside_schemas,
 )
 from backup_lib.stores.postgres.content.tables import USER_SCHEMA
@@ -31,8 +32,6 @@ _SUBSCRIPTION_FACTS = {
 }
 
 THIS_DATABASE = "this database"
-
-_OPTIONS = "(SELECT array_agg(r ORDER BY r) FROM unnest({}) r)::text"
 
 
 def queries(majors: Majors) -> Iterator[str]:
@@ -73,14 +72,14 @@ def _foreign_data() -> Iterator[str]:
         facts(
             "w.fdwhandler::regprocedure",
             "w.fdwvalidator::regprocedure",
-            _OPTIONS.format("w.fdwoptions"),
+            options("w.fdwoptions"),
         )
     }
     FROM pg_foreign_data_wrapper w {outside_schemas("pg_foreign_data_wrapper", "w")}
     """
     yield f"""
     SELECT 'server definition', o.identity, {
-        facts("w.fdwname", "s.srvtype", "s.srvversion", _OPTIONS.format("s.srvoptions"))
+        facts("w.fdwname", "s.srvtype", "s.srvversion", options("s.srvoptions"))
     }
     FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
     {outside_schemas("pg_foreign_server", "s")}

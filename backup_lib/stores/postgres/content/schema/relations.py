@@ -10,14 +10,12 @@ from backup_lib.stores.postgres.content.schema.scope import (
     in_schema,
     listed,
     name_of,
+    options,
 )
 
 _PERSISTENT_SEQUENCES_SINCE = 15
-_OPTIONS = "(SELECT array_agg(r ORDER BY r) FROM unnest({options}) r)::text"
 # Debian's 17.12 counts the versions of a column in one, which is the server's own and in no dump
-_COLUMN_OPTIONS = (
-    "(SELECT array_agg(r ORDER BY r) FROM unnest(a.attoptions) r WHERE r !~ '^pg_attver=')::text"
-)
+_COLUMN_OPTIONS = options("a.attoptions", "r !~ '^pg_attver='")
 
 # a restore puts the columns that a child inherits first
 _ORDERED = (
@@ -43,7 +41,7 @@ _COLUMNS = listed(
         f"CASE WHEN {_STORES} THEN nullif(a.attstattarget, -1) END",
         "a.attislocal",
         _COLUMN_OPTIONS,
-        _OPTIONS.format(options="a.attfdwoptions"),
+        options("a.attfdwoptions"),
     )
     + " AS t FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
     " WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
@@ -84,12 +82,12 @@ def queries(majors: Majors) -> Iterator[str]:
             "CASE WHEN c.relkind IN ('r', 'p', 'm') THEN c.relreplident END",
             "c.relispartition",
             "c.relispopulated",
-            _OPTIONS.format(options="c.reloptions"),
-            _OPTIONS.format(options="toast.reloptions"),
+            options("c.reloptions"),
+            options("toast.reloptions"),
             "CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END",
             _PARENTS,
             "s.srvname",
-            _OPTIONS.format(options="f.ftoptions"),
+            options("f.ftoptions"),
             _COLUMNS,
         )
     }

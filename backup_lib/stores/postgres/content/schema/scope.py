@@ -67,6 +67,11 @@ def listed(query: str) -> str:
     return f"""(SELECT string_agg(l.t, E'\\n' ORDER BY l.t COLLATE "C") FROM ({query}) l)"""
 
 
+def options(column: str, condition: str = "true") -> str:
+    """An expression: the options ``r`` of a column in a fixed order; NULL for none."""
+    return f"(SELECT array_agg(r ORDER BY r) FROM unnest({column}) r WHERE {condition})::text"
+
+
 def facts(*expressions: str) -> str:
     """An expression: the text of a row of those."""
     return f"ROW({', '.join(expressions)})::text"
