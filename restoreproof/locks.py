@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from restoreproof.atomic import space_error
+from restoreproof.atomic import PART_SUFFIX, space_error
 from restoreproof.clock import SYSTEM_CLOCK, Clock, from_rfc3339, rfc3339
 from restoreproof.errors import LockHeld, Refused, Unreachable
 from restoreproof.guard import guarded
@@ -209,15 +209,19 @@ def _create(path: Path, owner: str, lease: timedelta, clock: Clock) -> Lock:
         "lease": lease.total_seconds(),
         "token": secrets.token_hex(16),
     }
+    # the name comes last: one without a record would block everybody for a lease
+    unnamed = path.with_name(f".{path.name}{PART_SUFFIX}")
     fd = -1
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        unnamed.unlink(missing_ok=True)  # of a killed run: in the guarded section we are alone
+        fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         os.write(fd, json.dumps(record).encode())
         lock = Lock(path, fd, clock)
         lock.renew()
+        unnamed.rename(path)
     except BaseException as error:
         if fd >= 0:
-            path.unlink(missing_ok=True)
+            unnamed.unlink(missing_ok=True)
             os.close(fd)
         if isinstance(error, OSError):
             raise space_error(error, path.parent) or _unreadable(path, error) from error
@@ -257,7 +261,7 @@ def _look(path: Path) -> _Seen | None:
             process=Process(int(record["pid"]), str(record["started"])),
         )
     except (ValueError, KeyError, TypeError, OverflowError):
-        # Its maker died while writing it, or it is not ours: the lease alone decides.
+        # Cut by a power failure, or not ours: the lease alone decides.
         nobody = Holder("an unknown run", "an unknown host", 0, renewed, renewed, _DEFAULT_LEASE)
         return _Seen(inode, status.st_mtime_ns, content.hex(), nobody, None, None)
 

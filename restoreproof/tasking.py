@@ -69,6 +69,7 @@ def execute(
     quiet: bool = False,
     events: str | None = None,
     verdict: Callable[[R], Verdict | None] | None = None,
+    lasting: bool = False,
 ) -> R:
     """Call a service, print its one result, and end with the right exit code.
 
@@ -80,6 +81,8 @@ def execute(
         quiet: no progress.
         events: file for events as JSON lines, or ``-`` for stderr instead of the progress.
         verdict: judges the result; by default its ``verdict``, or the worst of a sequence's.
+        lasting: what the service returns has been done and stays, so that a request to stop which
+            comes after it changes nothing; else the result is not to be trusted.
 
     Returns:
         the result, when it was judged good or not judged at all.
@@ -87,21 +90,29 @@ def execute(
     Raises:
         Exit: with the exit code of the verdict or of the error, which has been printed.
     """
-    warnings: list[Warned] = []
-    try:
-        with _running(quiet=quiet, events=events, warnings=warnings) as run:
-            result = call(run)
-            run.cancel.check()
-        judged = verdict(result) if verdict else judge(result)
-        exit_code = judged.exit_code if judged else ExitCode.OK
-        if json:
-            from restoreproof.reporters.document import result_text
+    from restoreproof.process.signals import cancel_on_signals
 
-            print_text(
-                result_text(task, result, verdict=judged, exit_code=exit_code, warnings=warnings)
-            )
-        else:
-            _print_rendered(render(result))
+    warnings: list[Warned] = []
+    cancel = _Told()
+    try:
+        # up to the last word: Ctrl-C while the result is printed does not unmake it
+        with cancel_on_signals(cancel):
+            with _running(cancel, quiet=quiet, events=events, warnings=warnings) as run:
+                result = call(run)
+                if not lasting:
+                    cancel.check()
+            judged = verdict(result) if verdict else judge(result)
+            exit_code = judged.exit_code if judged else ExitCode.OK
+            if json:
+                from restoreproof.reporters.document import result_text
+
+                print_text(
+                    result_text(
+                        task, result, verdict=judged, exit_code=exit_code, warnings=warnings
+                    )
+                )
+            else:
+                _print_rendered(render(result))
     except Exit:
         raise
     except BaseException as error:  # noqa: BLE001 - the outermost: everything ends with a code
@@ -207,8 +218,9 @@ class _Told(Cancellation):
 
 
 @contextmanager
-def _running(*, quiet: bool, events: str | None, warnings: list[Warned]) -> Iterator[Run]:
-    from restoreproof.process.signals import cancel_on_signals
+def _running(
+    cancel: Cancellation, *, quiet: bool, events: str | None, warnings: list[Warned]
+) -> Iterator[Run]:
     from restoreproof.reporters.console import ConsoleReporter
 
     def note(event: Event) -> None:
@@ -216,8 +228,6 @@ def _running(*, quiet: bool, events: str | None, warnings: list[Warned]) -> Iter
             warnings.append(event)
 
     with ExitStack() as stack:
-        cancel = _Told()
-        stack.enter_context(cancel_on_signals(cancel))
         listeners: list[Listener] = [note]
         if events:
             from restoreproof.reporters.jsonlines import JsonLines

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable
 from typing import NoReturn
@@ -79,6 +80,9 @@ class RestoreproofProgram(Program):
         With ``exit=False`` an exit code other than 0 is raised as Invoke's ``Exit`` instead.
         """
         code = self._run(argv)
+        if exit:
+            # decided: while the interpreter winds up, Ctrl-C would replace the exit code
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = self._flush(code)
         if exit:
             sys.exit(int(code))

@@ -110,6 +110,7 @@ def run_backups(site: Site, set_names: Sequence[str], work: Work) -> tuple[Backu
     done: list[BackupRun] = []
     failed: list[tuple[str, RestoreproofError]] = []
     for name in set_names:
+        work.cancel.check()
         try:
             done.append(run_backup(site, name, work))
         except Interrupted:

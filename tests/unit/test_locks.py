@@ -206,6 +206,30 @@ def test_a_dead_record_from_the_future_does_not_block_for_ever(tmp_path: Path) -
     take(path)
 
 
+def test_a_lock_has_its_name_only_with_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    seen = []
+
+    def killed(_fd: int, _data: bytes) -> int:
+        seen.append(path.exists())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            take(path)
+    assert seen == [False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_killed_while_it_took_the_lock_left_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / ".lock.part").write_bytes(b"{")
+    take(tmp_path / "lock")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"token": 1}', b"\xff" * 9000])
 def test_an_unreadable_record_is_judged_by_its_age(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "lock"
