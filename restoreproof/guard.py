@@ -17,6 +17,11 @@ from pathlib import Path
 from restoreproof.errors import LockHeld, Unreachable
 
 
+def guard_of(path: Path) -> Path:
+    """The file that is locked for ``path``; what a killed holder leaves, the next one removes."""
+    return path.with_name(f".{path.name}.guard")
+
+
 @contextmanager
 def guarded(path: Path, *, patience: float = 10.0) -> Iterator[None]:
     """Let nobody else be in a section for the same ``path`` at the same time.
@@ -31,7 +36,7 @@ def guarded(path: Path, *, patience: float = 10.0) -> Iterator[None]:
         LockHeld: somebody stays in the section for longer than that.
         Unreachable: the folder is missing, not writable, or its file system cannot lock.
     """
-    guard = path.with_name(f".{path.name}.guard")
+    guard = guard_of(path)
     try:
         fd = _enter(guard, time.monotonic() + patience)
     except OSError as error:

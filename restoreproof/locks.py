@@ -29,7 +29,7 @@ from pathlib import Path
 from restoreproof.atomic import PART_SUFFIX, space_error
 from restoreproof.clock import SYSTEM_CLOCK, Clock, from_rfc3339, rfc3339
 from restoreproof.errors import LockHeld, Refused, Unreachable
-from restoreproof.guard import guarded
+from restoreproof.guard import guard_of, guarded
 from restoreproof.machine import Place, Process, here, lives, myself
 
 _RECORD_LIMIT = 4096
@@ -181,6 +181,15 @@ def inspect(path: Path, *, clock: Clock = SYSTEM_CLOCK) -> Holder | None:
     return None
 
 
+def remains(path: Path) -> tuple[Path, Path]:
+    """What a run that is killed while it takes or releases the lock may leave beside it."""
+    return guard_of(path), _unnamed(path)
+
+
+def _unnamed(path: Path) -> Path:
+    return path.with_name(f".{path.name}{PART_SUFFIX}")
+
+
 def _acquire(path: Path, owner: str, lease: timedelta, clock: Clock) -> Lock:
     dead: _Seen | None = None
     while True:
@@ -210,7 +219,7 @@ def _create(path: Path, owner: str, lease: timedelta, clock: Clock) -> Lock:
         "token": secrets.token_hex(16),
     }
     # the name comes last: one without a record would block everybody for a lease
-    unnamed = path.with_name(f".{path.name}{PART_SUFFIX}")
+    unnamed = _unnamed(path)
     fd = -1
     try:
         unnamed.unlink(missing_ok=True)  # of a killed run: in the guarded section we are alone

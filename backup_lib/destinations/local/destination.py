@@ -20,7 +20,7 @@ from restoreproof.atomic import PART_SUFFIX, fsync_folder
 from restoreproof.clock import SYSTEM_CLOCK, Clock
 from restoreproof.errors import ConfigError, LockHeld, Refused, Unreachable
 from restoreproof.guard import guarded
-from restoreproof.locks import hold, inspect
+from restoreproof.locks import hold, inspect, remains
 from restoreproof.pathnames import decode_component, encode_component, is_safe_path
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _LOCK = ".lock"
 _TRASH = re.compile(r"\.trash-[0-9a-f]{16}")
-_GUARD = f".{_LOCK}.guard"
 _MAX_MANIFEST = 64 << 20
 _LEASE = timedelta(seconds=60)
 
@@ -247,9 +246,11 @@ class LocalDestination:
 
     def _remove_barely_begun(self, folder: Path) -> bool:
         """Remove the folder of a run that died before it had its lock: there is nothing in it."""
+        begun = remains(folder / _LOCK)
         with guarded(self._root / "sets"), suppress(OSError):
-            if all(path.name == _GUARD for path in folder.iterdir()):
-                (folder / _GUARD).unlink(missing_ok=True)
+            if all(path in begun for path in folder.iterdir()):
+                for path in begun:
+                    path.unlink(missing_ok=True)
                 folder.rmdir()
         if folder.exists():
             return False
@@ -258,11 +259,7 @@ class LocalDestination:
 
     def _is_alive(self, folder: Path) -> bool:
         """Whether the run that writes this set still lives; may take half a lease."""
-        lock = folder / _LOCK
-        with guarded(self._root / "sets"), suppress(FileNotFoundError):
-            if not lock.stat(follow_symlinks=False).st_size:
-                return False  # it is made and filled within this section: its maker died in there
-        return inspect(lock, clock=self._clock) is not None
+        return inspect(folder / _LOCK, clock=self._clock) is not None
 
     def _sweep_unpublished(self, folder: Path) -> bool:
         """Remove a dead run's folder; False where it turns out to have come alive or published."""
@@ -281,7 +278,8 @@ class LocalDestination:
 
     def _tidy(self, folder: Path) -> None:
         """Remove the lock and temporary files that a run left which died while publishing."""
-        for path in (folder / _LOCK, *folder.glob(f".*{PART_SUFFIX}"), *folder.glob(".*.guard")):
+        lock = folder / _LOCK
+        for path in (lock, *remains(lock), *folder.glob(f".*{PART_SUFFIX}")):
             with suppress(FileNotFoundError):
                 path.unlink()
 
