@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from backup_lib.model import Need, Rung, StoreRecord
+from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from restoreproof.exit_codes import ExitCode
 from restoreproof.verdict import Verdict
 from tests.harness import fake_tools
@@ -33,6 +34,10 @@ def alter_row(scene: Scene) -> None:
         return plain.replace(b"\titem 200\t", b"\titem 2OO\t", 1)
 
     forge(scene, DUMP, artifact=change)
+
+
+def smuggle_role(scene: Scene) -> None:
+    forge(scene, ROLES_ROLE, artifact=lambda plain: plain + b"CREATE ROLE smuggled SUPERUSER;\n")
 
 
 def cut_dump(scene: Scene) -> None:
@@ -118,6 +123,8 @@ POSTGRES_ROWS: tuple[Row, ...] = (
     judged("a view altered in the dump, every checksum right",
            forge_after(DUMP, "create or replace view dear as select * from orders where price > 9"),
            FAILED, Rung.CONTENT, store=POSTGRES),
+    judged("a superuser added to the roles, every checksum right", smuggle_role, FAILED,
+           Rung.CONTENT, store=POSTGRES),
     judged("half of the dump, every checksum right", cut_dump, FAILED, Rung.RESTORE,
            store=POSTGRES),
     judged("the dump's table of contents garbled, every checksum right", garble_contents, FAILED,

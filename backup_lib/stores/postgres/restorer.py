@@ -41,7 +41,13 @@ from backup_lib.stores.postgres.restore import (
     unpacked,
     with_database,
 )
-from backup_lib.stores.postgres.roles import existing_roles, make_placeholders, restore_roles
+from backup_lib.stores.postgres.roles import (
+    RestoreRoles,
+    existing_roles,
+    make_placeholders,
+    restore_roles,
+    restore_settings_of_all,
+)
 from backup_lib.stores.postgres.streams import restore_streams
 from backup_lib.work import Work
 from restoreproof.errors import (
@@ -258,7 +264,9 @@ def _into_server(plan: _Plan) -> Restored:
             "somebody logs in is in the restored database, and not in the backup"
             for trigger in databases.login_triggers(admin, target, name)
         ]
-    return replace(restored, notes=tuple(notes))
+        if options.globals:
+            notes += _roles(plan, admin, restore_settings_of_all)  # nothing of ours runs under them
+    return replace(restored, notes=tuple(dict.fromkeys(notes)))
 
 
 def _aside(
@@ -409,12 +417,14 @@ def _keep_properties(
     return make_all(properties, place, name, plan.programs, plan.work, strict=strict)
 
 
-def _roles(plan: _Plan, admin: psycopg.Connection) -> list[str]:
+def _roles(
+    plan: _Plan, admin: psycopg.Connection, restore: RestoreRoles = restore_roles
+) -> list[str]:
     """Roles of the source, where the set has them."""
     if not any(artifact.role == ROLES_ROLE for artifact in plan.source.record.artifacts):
         return ["the set holds no roles"]
     with plan.source.open(ROLES_ROLE) as stream:
-        return restore_roles(
+        return restore(
             with_database(plan.target, admin.info.dbname), admin, plan.programs, stream, plan.work
         )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
-from typing import BinaryIO
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, TypeAlias
 
 import psycopg
 from psycopg import sql
 
 from backup_lib.model import Target
 from backup_lib.stores.postgres.archive import statements
+from backup_lib.stores.postgres.cluster import SETTINGS_OF_ALL
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs
 from backup_lib.work import Work
@@ -20,7 +21,14 @@ from restoreproof.errors import Inconclusive
 _LARGEST = 256 * 1024 * 1024
 _RESERVED = "pg_"
 _NAME = rb"(\"(?:[^\"]|\"\")*\"|\S+)"
+_OF_ALL = b"ALTER ROLE ALL SET "
+_OF_ALL_NAME = re.compile(re.escape(_OF_ALL) + rb"(\S+) TO ")
 _SUPERUSER = re.compile(rb"ALTER ROLE " + _NAME + rb" WITH SUPERUSER ")
+
+
+RestoreRoles: TypeAlias = Callable[
+    [Target, psycopg.Connection, Programs, BinaryIO, Work], list[str]
+]
 
 
 def existing_roles(admin: psycopg.Connection) -> set[str]:
@@ -44,7 +52,8 @@ def restore_roles(
 ) -> list[str]:
     """Run the role statements of ``pg_dumpall --roles-only``.
 
-    Statements about roles that exist are taken out: their passwords and rights stay.
+    Statements about roles that exist are taken out: their passwords and rights stay. So are those
+    of :func:`restore_settings_of_all`, which the restore itself must not run under.
 
     Returns:
         remarks for people.
@@ -53,18 +62,62 @@ def restore_roles(
         JudgedBad: the statements fail on a server that is well.
         Unreachable: the server is not well, or refuses us.
     """
+    script = _read(stream)
+    names = sorted(existing_roles(admin))
+    script = without_bootstrap_grantor(script)
+    script = b"".join(text for text in statements(script) if not text.startswith(_OF_ALL))
+    kept = without_roles(script, [sql.Identifier(name).as_string(admin) for name in names] + names)
+    run_script(target, programs, io.BytesIO(kept), work)
+    left = [name for name in names if not name.startswith(_RESERVED)]
+    return [f"roles that existed were left as they are: {', '.join(left)}"]
+
+
+def restore_settings_of_all(
+    target: Target,
+    admin: psycopg.Connection,
+    programs: Programs,
+    stream: BinaryIO,
+    work: Work,
+) -> list[str]:
+    """Set what is set for all roles of the source, but nothing that is set here already.
+
+    Returns:
+        remarks for people.
+
+    Raises:
+        JudgedBad, Inconclusive, Unreachable: as of :func:`restore_roles`.
+    """
+    wanted = {
+        found[1]: text for text in statements(_read(stream)) if (found := _OF_ALL_NAME.match(text))
+    }
+    if not wanted:
+        return []
+    there = {
+        sql.Identifier(*text.partition("=")[0].split(".")).as_bytes(admin)
+        for (text,) in admin.execute(SETTINGS_OF_ALL)
+    }
+    made = {name: text for name, text in wanted.items() if name not in there}
+    run_script(target, programs, io.BytesIO(b"".join(made.values())), work)
+    remarks = []
+    if made:
+        remarks.append(f"set for all roles of this server: {_spelled(made)}")
+    if left := wanted.keys() - made.keys():
+        remarks.append(f"set for all roles of this server already, and left: {_spelled(left)}")
+    return remarks
+
+
+def _spelled(names: Iterable[bytes]) -> str:
+    return ", ".join(sorted(name.decode(errors="replace") for name in names))
+
+
+def _read(stream: BinaryIO) -> bytes:
     script = stream.read(_LARGEST + 1)
     if len(script) > _LARGEST:
         raise Inconclusive(
             f"the roles are more than {_LARGEST // 1024**2} MiB of SQL",
             hint="restore them by hand with psql",
         )
-    names = sorted(existing_roles(admin))
-    script = without_bootstrap_grantor(script)
-    kept = without_roles(script, [sql.Identifier(name).as_string(admin) for name in names] + names)
-    run_script(target, programs, io.BytesIO(kept), work)
-    left = [name for name in names if not name.startswith(_RESERVED)]
-    return [f"roles that existed were left as they are: {', '.join(left)}"]
+    return script
 
 
 def without_roles(script: bytes, names: Iterable[str]) -> bytes:

@@ -16,7 +16,14 @@ from backup_lib.stores.postgres import catalog, features
 from backup_lib.stores.postgres.address import ENCRYPTED, resolve
 from backup_lib.stores.postgres.cluster import dump_cluster
 from backup_lib.stores.postgres.connection import connect, database_of, place_of, translated, value
-from backup_lib.stores.postgres.content import Beside, held, read_beside, take_held, whole
+from backup_lib.stores.postgres.content import (
+    Beside,
+    held,
+    read_beside,
+    take_held,
+    whole,
+    with_roles,
+)
 from backup_lib.stores.postgres.content.tables import Table
 from backup_lib.stores.postgres.dump import DumpJob, dump_custom, dump_directory, has_room
 from backup_lib.stores.postgres.needs import needs
@@ -101,18 +108,22 @@ class PostgresSource:
             "replica": snapshot.replica,
             "table_sizes": dumped.table_sizes,
         }
+        content = dumped.content
         notes = list(_replica_notes(snapshot))
         not_covered = list(_not_covered(database))
         if self._settings.globals:
             cluster = dump_cluster(target, programs, sink, work)
             notes += cluster.notes
+            not_covered += cluster.not_covered
             details["passwords"] = cluster.passwords
+            if content and cluster.roles:
+                content = with_roles(content, cluster.roles)
         else:
             not_covered.append(NotCovered("globals", "roles and tablespaces", "globals = false"))
         return StoreBackup(
             server=ServerFacts(catalog.PRODUCT, version),
             moment=snapshot.moment,
-            fingerprint=dumped.content,
+            fingerprint=content,
             needs=required,
             not_covered=tuple(not_covered),
             notes=tuple(notes),

@@ -61,20 +61,21 @@ def test_a_database_called_postgres_is_restored_too(
     ("encoding", "text"), [("LATIN1", "grün"), ("SQL_ASCII", "plain"), ("EUC_JP", "日本")]
 )
 def test_other_encodings_come_back_equal(
-    postgres: PostgresServer, other: PostgresServer, work: Work, encoding: str, text: str
+    postgres: PostgresServer, make_server: MakeServer, work: Work, encoding: str, text: str
 ) -> None:
+    fresh = make_server()
     postgres.create_database("enc", encoding=encoding, lc_collate="C", lc_ctype="C")
     with postgres.connect("enc", client_encoding="UTF8") as connection:
         connection.execute("CREATE TABLE t (v text)")
         connection.execute("INSERT INTO t VALUES (%s)", (text,))
     source = back_up(postgres, "enc", work)
     restorer = PostgresRestorer()
-    restored = restorer.restore(source, sandbox(other), RestoreOptions(), work)
+    restored = restorer.restore(source, sandbox(fresh), RestoreOptions(), work)
     same(
         source.record.backup.fingerprint,
         restorer.fingerprint(source.record, restored.target, work),
     )
-    assert rows(other, "enc", b"SHOW server_encoding") == [(encoding,)]
+    assert rows(fresh, "enc", b"SHOW server_encoding") == [(encoding,)]
 
 
 def test_a_locale_that_the_sandbox_lacks_is_replaced_and_told(

@@ -11,6 +11,7 @@ from backup_lib.stores.postgres.content.fingerprint import (
     take,
     take_held,
     whole,
+    with_roles,
 )
 from backup_lib.stores.postgres.content.holding import held
 from backup_lib.stores.postgres.content.schema import Circumstances
@@ -26,4 +27,5 @@ __all__ = [
     "take",
     "take_held",
     "whole",
+    "with_roles",
 ]

@@ -12,12 +12,15 @@ from backup_lib.stores.postgres.content.large_objects import large_objects
 from backup_lib.stores.postgres.content.scan import cancelled_with, scan
 from backup_lib.stores.postgres.content.schema import (
     Circumstances,
+    Roles,
     Schema,
+    read_roles,
     read_schema,
     settled,
     steady,
     with_schema,
 )
+from backup_lib.stores.postgres.content.schema.roles import KINDS as ROLE_KINDS
 from backup_lib.stores.postgres.content.sequences import (
     Next,
     bracketed,
@@ -122,7 +125,18 @@ def compared(
             f"{schema.unread} in the restored copy",
             hint="verify again, while nobody changes that database",
         )
+    if any(item.kind in ROLE_KINDS for item in taken.items):
+        roles = read_roles(connect, like=given.source_major)
+        schema = replace(schema, items=(*schema.items, *roles.items))
+        given = replace(given, bootstrap=roles.bootstrap)
     return with_schema(rows, settled(schema, taken, given), METHOD)
+
+
+def with_roles(taken: Fingerprint, roles: Roles) -> Fingerprint:
+    """A fingerprint of the source with its roles; one without definitions stays as it is."""
+    if taken.method != METHOD:
+        return taken
+    return with_schema(taken, Schema(0, roles.items), METHOD)
 
 
 def _explained(rows: Fingerprint, taken: Fingerprint, connect: Connect) -> Fingerprint:

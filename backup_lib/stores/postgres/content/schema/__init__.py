@@ -8,6 +8,20 @@ from backup_lib.stores.postgres.content.schema.joining import (
     steady,
     with_schema,
 )
-from backup_lib.stores.postgres.content.schema.reading import Schema, read_schema
+from backup_lib.stores.postgres.content.schema.reading import (
+    Roles,
+    Schema,
+    read_roles,
+    read_schema,
+)
 
-__all__ = ["Circumstances", "Schema", "read_schema", "settled", "steady", "with_schema"]
+__all__ = [
+    "Circumstances",
+    "Roles",
+    "Schema",
+    "read_roles",
+    "read_schema",
+    "settled",
+    "steady",
+    "with_schema",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from backup_lib.model import Fingerprint, Item, NotCovered
+from backup_lib.stores.postgres.content.schema import roles
 from backup_lib.stores.postgres.content.schema.reading import Schema
 
 _PRINTED = (" expressions", " query")
@@ -17,9 +18,10 @@ _VERSION = "extension version"
 _CHANGED = "was changed while the dump ran: a dump has definitions as they are when it reads them"
 _NO_VERSION = "a dump keeps no version of an extension: the restore installed the server's own"
 _NOT_KEPT = (
-    "a restore into a server that is kept may leave out owners, grants and settings of the "
+    "a restore into a server that is kept may leave out roles, owners, grants and settings of the "
     "database, as its notes say"
 )
+_THERE_ALREADY = "the disposable server was made with a role of that name, which stays as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,12 @@ class Circumstances:
     Attributes:
         source_major: of the server that was backed up.
         disposable: the copy is in a sandbox, where all of a dump is restored.
+        bootstrap: the role that the copy's server was made with, as SQL spells it.
     """
 
     source_major: int
     disposable: bool
+    bootstrap: str = ""
 
 
 def with_schema(rows: Fingerprint, schema: Schema, method: str) -> Fingerprint:
@@ -75,6 +79,8 @@ def settled(copy: Schema, taken: Fingerprint, given: Circumstances) -> Schema:
     gaps = list(copy.not_covered)
     for item in copy.items:
         original = source.get((item.kind, item.name))
+        if original is None and _is_of_the_server(item, given):
+            continue
         reason = "" if item == original else _excuse(item, original, copy.major, given)
         if reason:
             gaps.append(NotCovered(item.kind, item.name, reason))
@@ -82,9 +88,9 @@ def settled(copy: Schema, taken: Fingerprint, given: Circumstances) -> Schema:
             items.append(item)
     there = {(item.kind, item.name) for item in copy.items}
     gaps += [
-        NotCovered(item.kind, item.name, _NOT_KEPT)
+        NotCovered(item.kind, item.name, reason)
         for item in taken.items
-        if (item.kind, item.name) not in there and _is_not_kept(item.kind, given)
+        if (item.kind, item.name) not in there and (reason := _unkept(item, given))
     ]
     return replace(copy, items=tuple(items), not_covered=tuple(gaps))
 
@@ -94,8 +100,23 @@ def _excuse(item: Item, original: Item | None, major: int, given: Circumstances)
         return _NO_VERSION
     if original is not None and major != given.source_major and item.kind.endswith(_PRINTED):
         return f"PostgreSQL {given.source_major} and {major} print it differently"
-    return _NOT_KEPT if _is_not_kept(item.kind, given) else ""
+    return _unkept(item, given)
 
 
-def _is_not_kept(kind: str, given: Circumstances) -> bool:
-    return not given.disposable and (kind.endswith(_ACCESS) or kind.startswith(_OF_DATABASE))
+def _unkept(item: Item, given: Circumstances) -> str:
+    """Why a restore may not have made this as it was at the source."""
+    kind = item.kind
+    if not given.disposable and (
+        kind in roles.KINDS or kind.endswith(_ACCESS) or kind.startswith(_OF_DATABASE)
+    ):
+        return _NOT_KEPT
+    return _THERE_ALREADY if _is_bootstrap(item, given) else ""
+
+
+def _is_of_the_server(item: Item, given: Circumstances) -> bool:
+    """Whether no restore made it: roles are not those of one database alone."""
+    return item.kind in roles.KINDS and (not given.disposable or _is_bootstrap(item, given))
+
+
+def _is_bootstrap(item: Item, given: Circumstances) -> bool:
+    return item.kind in roles.KINDS and item.name == given.bootstrap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
@@ -17,6 +18,7 @@ from backup_lib.stores.postgres.content.schema import (
     left_out,
     relations,
     remarks,
+    roles,
     routines,
 )
 from backup_lib.stores.postgres.content.schema.scope import Majors
@@ -49,6 +51,19 @@ class Schema:
     items: tuple[Item, ...] = ()
     not_covered: tuple[NotCovered, ...] = ()
     unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The roles of a server.
+
+    Attributes:
+        items: as those of a schema.
+        bootstrap: the role that the server was made with, as SQL spells it.
+    """
+
+    items: tuple[Item, ...]
+    bootstrap: str
 
 
 class _Dropped(Exception):
@@ -98,30 +113,50 @@ def read_schema(
         return Schema(session.major, unread=f"definitions could not be read: {reason}")
 
 
+def read_roles(connect: Connect, *, like: int | None = None) -> Roles:
+    """Read what the server holds of roles now; they are the same for all of its databases.
+
+    Args:
+        connect: makes a connection; its role needs no rights.
+        like: the major version of the source, where this is a server that it was restored into.
+
+    Raises:
+        Unreachable: the server failed.
+    """
+    with translated("reading the roles"), opened(connect, None) as session:
+        majors = Majors(session.major, min(session.major, like or session.major))
+        items = _items(session, roles.queries(majors), missing_ok=True)
+        (bootstrap,) = session.row(roles.BOOTSTRAP)
+        return Roles(items, printable(str(bootstrap)))
+
+
 def _read(session: Session, majors: Majors, *, missing_ok: bool) -> Schema:
-    digests: dict[tuple[str, str], int] = {}
-    for query in (query for family in _FAMILIES for query in family.queries(majors)):
-        for kind, name, fact in session.stream(query):
-            if name is not None:
-                key = str(kind), printable(str(name))
-                digests[key] = digests.get(key, 0) + _number("" if fact is None else str(fact))
-            elif not missing_ok:
-                raise _Dropped
+    queries = (query for family in _FAMILIES for query in family.queries(majors))
+    items = _items(session, queries, missing_ok=missing_ok)
     gaps = {
         NotCovered(str(kind), printable(str(name)), str(reason))
         for query in left_out.queries()
         for kind, name, reason in session.stream(query)
         if name is not None
     }
+    return Schema(session.major, items, tuple(sorted(gaps, key=lambda gap: (gap.kind, gap.name))))
+
+
+def _items(session: Session, queries: Iterable[str], *, missing_ok: bool) -> tuple[Item, ...]:
+    """What the queries' rows say of each kind and name, sorted by these."""
+    digests: dict[tuple[str, str], int] = {}
+    for query in queries:
+        for kind, name, fact in session.stream(query):
+            if name is not None:
+                key = str(kind), printable(str(name))
+                digests[key] = digests.get(key, 0) + _number("" if fact is None else str(fact))
+            elif not missing_ok:
+                raise _Dropped
     items = (
         Item(kind, name, f"{number % 2**_DIGEST_BITS:0{_DIGEST_BITS // 4}x}")
         for (kind, name), number in digests.items()
     )
-    return Schema(
-        session.major,
-        tuple(sorted(items, key=lambda item: (item.kind, item.name))),
-        tuple(sorted(gaps, key=lambda gap: (gap.kind, gap.name))),
-    )
+    return tuple(sorted(items, key=lambda item: (item.kind, item.name)))
 
 
 def _number(fact: str) -> int:
