@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import task
 
-from restoreproof.tasking import Run, execute, options_help
+from restoreproof.tasking import Run, execute, options_help, task
 
 if TYPE_CHECKING:
     from backup_lib.model import Rung
@@ -214,7 +213,7 @@ def verify(
         backup=_BACKUP,
         into="the configured store to restore into; the one it came from where it is left out",
         database="restore under this name",
-        only="restore only this table; may be given again",
+        only="restore only this table, SCHEMA.TABLE; may be given again",
         overwrite="replace what is there; needs --confirm",
         confirm="the name of the place that is overwritten, typed in",
         globals="roles and tablespaces too",

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import task
 
 from restoreproof.errors import UsageError
-from restoreproof.tasking import Run, execute, options_help
+from restoreproof.tasking import Run, execute, options_help, task
 
 if TYPE_CHECKING:
     from hardening.config import HardeningConfig

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
 from invoke.exceptions import Exit
+from invoke.tasks import task as invoke_task
 
 from restoreproof.errors import (
     Interrupted,
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 R = TypeVar("R")
+
+task = partial(invoke_task, auto_shortflags=False)
+"""Invoke's decorator without the one-letter options that it makes up. They would change with each
+new option, and ``-c`` would be the configuration of one task and the confirmation of another."""
 
 OPTIONS_HELP = {
     "config": "the configuration file; else RESTOREPROOF_CONFIG, else restoreproof.toml upwards",

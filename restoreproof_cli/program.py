@@ -7,14 +7,17 @@ know; here these are 3, 130 and 7 (see :mod:`restoreproof.exit_codes`).
 from __future__ import annotations
 
 import ast
+import io
 import os
 import re
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from typing import NoReturn
 
 from invoke.collection import Collection
+from invoke.completion.complete import print_completion_script
 from invoke.exceptions import Exit, ParseError, UnexpectedExit
 from invoke.parser.argument import Argument
 from invoke.program import Program
@@ -131,6 +134,10 @@ class RestoreproofProgram(Program):
         if debug.value:
             os.environ[_DEBUG] = "1"
             debug.value = False
+        shell = self.args["print-completion-script"].value
+        if shell:
+            print_text(self._completion(shell))
+            raise Exit
 
     def update_config(self, merge: bool = True) -> None:
         """Take over our own core options; nothing of Invoke's run configuration is offered."""
@@ -140,6 +147,23 @@ class RestoreproofProgram(Program):
             os.environ[_CONFIG] = self.args["config"].value
         if merge:
             self.config.merge()
+
+    def _completion(self, shell: str) -> str:
+        """Invoke's script; for bash it asks the program that is completed.
+
+        Invoke's own asks ``restoreproof``, which only an installation has on its PATH. ``./inv`` of
+        a checkout is completed too.
+        """
+        with redirect_stdout(io.StringIO()) as printed:
+            print_completion_script(shell=shell, names=self.binary_names)
+        script = printed.getvalue()
+        if shell == "bash":
+            words = "${COMP_WORDS[*]"
+            script = script.replace(
+                f"restoreproof --complete -- {words}}}",
+                f'"${{COMP_WORDS[0]}}" --complete -- restoreproof {words}:1}}',
+            )
+        return script
 
     def print_version(self) -> None:
         from restoreproof.version import tool  # reads the installed metadata

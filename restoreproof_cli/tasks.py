@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import task
 
 from backup_lib.tasks import collection as backup
 from hardening.tasks import collection as harden
-from restoreproof.tasking import execute, options_help
+from restoreproof.tasking import execute, options_help, task
 
 
 @task(help=options_help())
@@ -32,7 +31,7 @@ def check(
     )
 
 
-@task
+@task()
 def schema(_context: Context) -> None:
     """Print the JSON Schema of restoreproof.toml, for editors."""
     from json import dumps
@@ -81,16 +80,21 @@ def init(
 )
 def demo(_context: Context, keep: bool = False, json: bool = False, quiet: bool = False) -> None:
     """The whole story on real servers out of wheels: back up, prove, damage, catch, alert."""
-    from restoreproof_cli.demo.perform import perform
+    from contextlib import ExitStack
+
+    from restoreproof_cli.demo.perform import perform, wait_for_enter
     from restoreproof_cli.demo.report import render_story
 
-    execute(
-        "demo",
-        lambda run: perform(run, keep=keep),
-        render=render_story,
-        json=json,
-        quiet=quiet,
-    )
+    with ExitStack() as kept:
+        execute(
+            "demo",
+            lambda run: perform(run, kept if keep else None),
+            render=render_story,
+            json=json,
+            quiet=quiet,
+        )
+        if keep:
+            wait_for_enter()
 
 
 def namespace() -> Collection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -33,12 +35,15 @@ def render_story(story: Story) -> RenderableType:
             "recovered" if told.recovered else told.verdict, told.rung, plain(told.reason)
         )
     good = story.verdict is Verdict.PASSED
+    first = story.acts[0].result
+    end = "all of it is still there" if story.kept else "everything is cleared away again"
     return Group(
         Text(f"{story.flights:,} flights and {story.sessions:,} sessions backed up", "bold"),
         render_run(story.backup),
         Text(),
         Text("proven", "bold"),
-        render_verification(story.acts[0].result),
+        # a path that is gone by now would only mislead
+        render_verification(first if story.kept else replace(first, proof="")),
         Text(),
         Text("then damaged, and caught", "bold"),
         acts,
@@ -48,8 +53,9 @@ def render_story(story: Story) -> RenderableType:
         Text(),
         Text.assemble(
             mark(Verdict.PASSED if good else Verdict.FAILED),
-            f" {story.seconds:.0f} s; everything is cleared away again"
+            f" {story.seconds:.0f} s; {end}"
             if good
             else " the story did not go as it must: this is a bug, please report it",
         ),
+        *map(Text, story.kept),
     )

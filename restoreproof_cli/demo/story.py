@@ -114,6 +114,7 @@ class Story:
         acts: the verifications, in order.
         alerts: read back from the stream.
         seconds: wall time.
+        kept: how servers and files are reached; empty where they are gone.
     """
 
     folder: Path
@@ -123,6 +124,7 @@ class Story:
     acts: tuple[Act, ...]
     alerts: tuple[Told, ...]
     seconds: float
+    kept: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
