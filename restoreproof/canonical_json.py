@@ -7,6 +7,7 @@ the shortest form that reads back, no NaN or infinity, no key twice.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 
@@ -14,15 +15,24 @@ class NotCanonical(ValueError):
     """The bytes are not JSON, or not the one encoding of their value."""
 
 
-def dumps(value: object) -> bytes:
+def dumps(value: object, *, default: Callable[[object], object] | None = None) -> bytes:
     """The one encoding of ``value``.
+
+    Args:
+        value: what JSON has, and what ``default`` knows.
+        default: makes of another type what JSON has; called for one value after the other.
 
     Raises:
         ValueError: it holds something that JSON has not (NaN, a lone surrogate, another type).
     """
     try:
         text = json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            value,
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+            default=default,
         )
         return text.encode()
     except TypeError as error:

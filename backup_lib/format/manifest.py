@@ -68,6 +68,7 @@ def decode(data: bytes) -> Manifest:
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise JudgedBad("the signed content is not a manifest")
     version = head.get("version")
+    del head  # a large manifest is not held twice
     if type(version) is int and version > VERSION:
         raise unknown_version(version)
     try:
@@ -108,14 +109,22 @@ def unknown_version(version: int) -> Inconclusive:
 
 def _encode(manifest: Manifest) -> bytes:
     return canonical_json.dumps(
-        {"format": FORMAT, "version": VERSION, "manifest": _plain(manifest)}
+        {"format": FORMAT, "version": VERSION, "manifest": manifest}, default=_fields
     )
 
 
+def _fields(value: object) -> object:
+    """One dataclass, not what its sequences hold: those are encoded one after the other."""
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+    return {
+        name: _plain(part) if isinstance(part, Mapping | datetime) else part
+        for name, part in ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+    }
+
+
 def _plain(value: object) -> object:
-    """Dataclasses, mappings, tuples and moments as what JSON has."""
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    """Mappings, tuples and moments as what JSON has."""
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise ValueError("a key that is not a text")
