@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backup_lib.stores.postgres.content.schema.attached import DUMPED_INDEX
+from backup_lib.stores.postgres.content.schema.attached import DUMPED_INDEX, of
 from backup_lib.stores.postgres.content.schema.environment import (
     MAY_DUMP_SUBSCRIPTIONS,
     SUBSCRIPTIONS,
     USER_MAPPING,
 )
+from backup_lib.stores.postgres.content.schema.later import OF_A_PARTITION, WHOLE_CONSTRAINT
 from backup_lib.stores.postgres.content.schema.scope import (
     FIRST_USER_OID,
     identity,
@@ -59,6 +60,13 @@ def queries() -> Iterator[str]:
     JOIN pg_class c ON c.oid = t.tgrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace {identity("pg_constraint", "k")}
     WHERE {USER_SCHEMA} AND t.tgisinternal AND t.tgenabled <> 'O' AND k.contype = 'f'
+    """
+    yield f"""
+    SELECT 'foreign key of a partition', o.identity,
+      'is validated, and that of the whole is not: a dump has that of the whole only'
+    FROM pg_constraint k JOIN pg_constraint w ON w.oid = {WHOLE_CONSTRAINT}
+    {of("pg_constraint", "k", "conrelid")}
+      AND {OF_A_PARTITION} AND k.convalidated AND NOT w.convalidated
     """
     yield f"""
     SELECT 'order of columns', o.identity, 'a restore puts the inherited ones first'

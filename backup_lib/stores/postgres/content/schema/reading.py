@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from types import ModuleType
 
 import psycopg
 
@@ -14,6 +15,7 @@ from backup_lib.stores.postgres.content.schema import (
     attached,
     datatypes,
     environment,
+    later,
     left_out,
     relations,
     remarks,
@@ -63,6 +65,7 @@ def read_schema(
     like: int | None = None,
     lock_timeout: float = 0,
     missing_ok: bool = False,
+    with_later: bool = True,
 ) -> Schema:
     """Read all definitions of a database, by some ninety queries, whatever its size.
 
@@ -73,6 +76,7 @@ def read_schema(
         like: the major version of the source, where this is its restored copy.
         lock_timeout: seconds to wait for a table that somebody alters; 0 for as long as it takes.
         missing_ok: leave out what the snapshot shows and is gone by now.
+        with_later: read what :mod:`.later` has too, which fingerprints of an older method lack.
 
     Raises:
         Interrupted: it was asked for.
@@ -81,6 +85,7 @@ def read_schema(
     with translated("reading the schema"), opened(connect, snapshot) as session:
         session.run(f"SET LOCAL lock_timeout = {round(lock_timeout * 1000)}")
         majors = Majors(session.major, min(session.major, like or session.major))
+        families = (*_FAMILIES, later) if with_later else _FAMILIES
         try:
             with (
                 step(
@@ -88,7 +93,7 @@ def read_schema(
                 ) as running,
                 cancelled_with(work, session),
             ):
-                found = _read(session, majors, missing_ok=missing_ok)
+                found = _read(session, majors, families, missing_ok=missing_ok)
                 running.outcome = f"{len(found.items)} items"
                 return found
         except psycopg.errors.LockNotAvailable:
@@ -98,9 +103,11 @@ def read_schema(
         return Schema(session.major, unread=f"definitions could not be read: {reason}")
 
 
-def _read(session: Session, majors: Majors, *, missing_ok: bool) -> Schema:
+def _read(
+    session: Session, majors: Majors, families: tuple[ModuleType, ...], *, missing_ok: bool
+) -> Schema:
     digests: dict[tuple[str, str], int] = {}
-    for query in (query for family in _FAMILIES for query in family.queries(majors)):
+    for query in (query for family in families for query in family.queries(majors)):
         for kind, name, fact in session.stream(query):
             if name is not None:
                 key = str(kind), printable(str(name))
