@@ -467,6 +467,18 @@ ALTERATIONS: dict[str, tuple[str, set[str]]] = {
         "ALTER DATABASE {database} SET work_mem = '7MB'",
         {"database settings this database"},
     ),
+    "collation of the database": (
+        "UPDATE pg_database SET datcollate = 'POSIX' WHERE datname = '{database}'",
+        {"database locale this database"},
+    ),
+    "character classes of the database": (
+        "UPDATE pg_database SET datctype = 'POSIX' WHERE datname = '{database}'",
+        {"database locale this database"},
+    ),
+    "locale provider of the database": (
+        "UPDATE pg_database SET datlocprovider = 'b', datlocale = 'C' WHERE datname = '{database}'",
+        {"database locale this database"},
+    ),
     "large object owner": (
         "ALTER LARGE OBJECT 4711 OWNER TO auditor",
         {"large-objects access large objects"},

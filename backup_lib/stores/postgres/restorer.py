@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from backup_lib.stores.postgres.connection import connect, database_of, place_of
 from backup_lib.stores.postgres.content import METHODS, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
 from backup_lib.stores.postgres.judgement import NotAtOnce
+from backup_lib.stores.postgres.locales import why_another
 from backup_lib.stores.postgres.programs import Programs, client_tools
 from backup_lib.stores.postgres.properties import (
     Properties,
@@ -148,7 +150,9 @@ class PostgresRestorer:
             lambda: connect(target),
             taken,
             Circumstances(
-                features.major(record.backup.server.version), disposable=target.disposable
+                features.major(record.backup.server.version),
+                disposable=target.disposable,
+                other_locale=partial(why_another, record, target),
             ),
             jobs=jobs,
             work=work,

@@ -13,6 +13,7 @@ from backup_lib.stores.postgres.content.schema.attached import (
     of,
     on_table,
 )
+from backup_lib.stores.postgres.content.schema.environment import THIS_DATABASE
 from backup_lib.stores.postgres.content.schema.scope import (
     Majors,
     facts,
@@ -22,10 +23,15 @@ from backup_lib.stores.postgres.content.schema.scope import (
 )
 
 _ENFORCED_SINCE = 18
+_PROVIDER_SINCE = 15
+_LOCALE_COLUMN_SINCE = 17
+_ICU_RULES_SINCE = 16
+
+DATABASE_LOCALE = "database locale"
 
 
 def queries(majors: Majors) -> Iterator[str]:
-    """Rows for foreign keys of partitions, needed extensions and arguments of aggregates."""
+    """Rows for foreign keys of partitions, needed extensions, arguments of aggregates, locale."""
     yield _inherited_foreign_keys(majors)
     yield from _needed_extensions()
     yield f"""
@@ -35,6 +41,7 @@ def queries(majors: Majors) -> Iterator[str]:
     FROM pg_proc p {in_schema("pg_proc", "p", "pronamespace")} AND p.prokind = 'a'
       AND (p.proargnames IS NOT NULL OR p.proargmodes IS NOT NULL)
     """
+    yield _locale(majors.server)
 
 
 WHOLE_CONSTRAINT = """(WITH RECURSIVE up (oid, parent) AS (
@@ -107,4 +114,24 @@ def _needed_by(source: str, oid: str, catalogue: str, scope: str) -> str:
     FROM {source} JOIN pg_depend d ON d.classid = '{catalogue}'::regclass AND d.objid = {oid}
       AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
     JOIN pg_extension e ON e.oid = d.refobjid {scope}
+    """
+
+
+def _locale(server: int) -> str:
+    """Every server has one; what older ones cannot express they have in the plain way."""
+    name = rules = "''"
+    if server >= _PROVIDER_SINCE:
+        name = f"d.{'datlocale' if server >= _LOCALE_COLUMN_SINCE else 'daticulocale'}"
+    if server >= _ICU_RULES_SINCE:
+        rules = "d.daticurules"
+    return f"""
+    SELECT '{DATABASE_LOCALE}', '{THIS_DATABASE}', {
+        facts(
+            "d.datlocprovider" if server >= _PROVIDER_SINCE else "'c'",
+            "d.datcollate",
+            "d.datctype",
+            f"coalesce({name}, '')",
+            f"coalesce({rules}, '')",
+        )
+    } FROM pg_database d WHERE d.datname = current_database()
     """
