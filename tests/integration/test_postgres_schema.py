@@ -430,6 +430,8 @@ def test_what_pg_dump_leaves_out_is_named(postgres: PostgresServer, work: Work) 
         "CREATE EXTENSION hstore; CREATE TABLE theirs (n int PRIMARY KEY);"
         "ALTER EXTENSION hstore ADD TABLE theirs",
         "CREATE INDEX mine ON theirs (n)",
+        "CREATE EXTENSION citext",
+        "UPDATE pg_extension SET extowner = 'pg_monitor'::regrole WHERE extname = 'citext'",
         "CREATE FUNCTION pg_catalog.hidden() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE TABLE parent (n int PRIMARY KEY); CREATE TABLE child (n int REFERENCES parent);"
         "ALTER TABLE child DISABLE TRIGGER ALL",
@@ -445,6 +447,7 @@ def test_what_pg_dump_leaves_out_is_named(postgres: PostgresServer, work: Work) 
     assert {(gap.kind, gap.name) for gap in schema.not_covered} == {
         ("index", "public.mine"),
         ("function", "pg_catalog.hidden()"),
+        ("extension owner", "citext"),
         ("invalid index", "public.mine"),
         ("invalid index", "public.broken"),
         ("disabled foreign key", "child_n_fkey on public.child"),

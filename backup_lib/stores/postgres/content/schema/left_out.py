@@ -12,6 +12,8 @@ from backup_lib.stores.postgres.content.schema.environment import (
 )
 from backup_lib.stores.postgres.content.schema.later import OF_A_PARTITION, WHOLE_CONSTRAINT
 from backup_lib.stores.postgres.content.schema.scope import (
+    BOOTSTRAP_ROLE,
+    DATABASE_OWNER,
     FIRST_USER_OID,
     identity,
     in_schema,
@@ -48,6 +50,14 @@ def queries() -> Iterator[str]:
       ELSE 'pg_dump leaves it out: it wants a superuser for that' END {SUBSCRIPTIONS}
     """
     yield f"""
+    SELECT 'extension owner', o.identity,
+      'belongs to ' || quote_ident(pg_get_userbyid(e.extowner))
+      || ', which is in no dump: the restored one belongs to the role that restores'
+    FROM pg_extension e {identity("pg_extension", "e")}
+    WHERE e.oid >= {FIRST_USER_OID} AND e.extname <> 'plpgsql'
+      AND e.extowner NOT IN ({BOOTSTRAP_ROLE}, {DATABASE_OWNER})
+    """
+    yield f"""
     SELECT 'invalid index', o.identity, 'pg_dump leaves it out: build it again or drop it'
     FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class ic ON ic.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace {identity("pg_class", "ic")}
@@ -64,9 +74,9 @@ def queries() -> Iterator[str]:
     yield f"""
     SELECT 'foreign key of a partition', o.identity,
       'is validated, and that of the whole is not: a dump has that of the whole only'
-    FROM pg_constraint k JOIN pg_constraint w ON w.oid = {WHOLE_CONSTRAINT}
-    {of("pg_constraint", "k", "conrelid")}
-      AND {OF_A_PARTITION} AND k.convalidated AND NOT w.convalidated
+    FROM pg_constraint k {of("pg_constraint", "k", "conrelid")}
+      AND {OF_A_PARTITION} AND k.convalidated
+      AND NOT (SELECT w.convalidated FROM pg_constraint w WHERE w.oid = {WHOLE_CONSTRAINT})
     """
     yield f"""
     SELECT 'order of columns', o.identity, 'a restore puts the inherited ones first'
