@@ -442,6 +442,12 @@ def test_what_pg_dump_leaves_out_is_named(postgres: PostgresServer, work: Work) 
         "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1);"
         "ALTER TABLE whole ADD CONSTRAINT key FOREIGN KEY (n) REFERENCES parent NOT VALID;"
         "ALTER TABLE part VALIDATE CONSTRAINT key",
+        "CREATE AGGREGATE added(int) (sfunc = int4pl, stype = int);"
+        "ALTER ROUTINE added(int) DEPENDS ON EXTENSION hstore;"
+        "CREATE TRIGGER kept AFTER UPDATE OF n ON whole FOR EACH ROW EXECUTE FUNCTION"
+        " suppress_redundant_updates_trigger();"
+        "ALTER TRIGGER kept ON part DEPENDS ON EXTENSION hstore;"
+        "ALTER TRIGGER kept ON whole DEPENDS ON EXTENSION hstore",
     )
     schema = read_schema(lambda: postgres.connect("lost"), snapshot=None, work=work)
     assert {(gap.kind, gap.name) for gap in schema.not_covered} == {
@@ -452,5 +458,7 @@ def test_what_pg_dump_leaves_out_is_named(postgres: PostgresServer, work: Work) 
         ("invalid index", "public.broken"),
         ("disabled foreign key", "child_n_fkey on public.child"),
         ("foreign key of a partition", "key on public.part"),
+        ("needed extension", "public.added(integer)"),
+        ("needed extension", "kept on public.part"),
     }
     assert not any("broken" in item.name or "mine" in item.name for item in schema.items)

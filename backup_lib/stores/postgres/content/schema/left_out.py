@@ -78,6 +78,16 @@ def queries() -> Iterator[str]:
       AND {OF_A_PARTITION} AND k.convalidated
       AND NOT (SELECT w.convalidated FROM pg_constraint w WHERE w.oid = {WHOLE_CONSTRAINT})
     """
+    yield """
+    SELECT DISTINCT 'needed extension', o.identity,
+      'pg_dump writes no DEPENDS ON EXTENSION for aggregates and triggers of partitions'
+    FROM pg_depend d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) o
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
+      AND (EXISTS (SELECT FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass
+             AND p.oid = d.objid AND p.prokind = 'a')
+        OR EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass
+             AND t.oid = d.objid AND t.tgparentid <> 0))
+    """
     yield f"""
     SELECT 'order of columns', o.identity, 'a restore puts the inherited ones first'
     FROM pg_class c {in_schema("pg_class", "c", "relnamespace")}
