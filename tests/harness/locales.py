@@ -1,4 +1,4 @@
-"""A locale of the tests' own, whatever the machine has: amounts of money as nobody has them."""
+"""Locales of the tests' own, whatever the machine has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 MONETARY = "xx_XX"
+"""Amounts of money as nobody has them."""
+
+OTHER = "yy_YY.UTF-8"
+_EVERYWHERE = Path("/usr/lib/locale/C.utf8")
 
 _SOURCE = """
 comment_char %
@@ -44,3 +48,9 @@ def make_monetary_locale(folder: Path) -> None:
     )
     if not (folder / MONETARY / "LC_MONETARY").exists():
         pytest.fail(f"localedef: {done.stderr.decode(errors='replace')}")
+
+
+def make_other_locale(folder: Path) -> None:
+    """Make :data:`OTHER` in a folder for ``LOCPATH``: one that no other machine has."""
+    assert _EVERYWHERE.is_dir()
+    (folder / OTHER).symlink_to(_EVERYWHERE)

@@ -55,7 +55,10 @@ CREATE FUNCTION tabular(VARIADIC n int[], OUT total bigint) LANGUAGE plpgsql SEC
 CREATE PROCEDURE tidy(INOUT x int) LANGUAGE plpgsql AS $$BEGIN x := x + 1; END$$;
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
 CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN END$$;
+CREATE FUNCTION count_in(int, int, VARIADIC int[]) RETURNS int LANGUAGE sql IMMUTABLE
+  AS 'SELECT $1 + $2';
 CREATE AGGREGATE product(int) (SFUNC = int4mul, STYPE = int, INITCOND = '1', PARALLEL = SAFE);
+CREATE AGGREGATE summed(first int, VARIADIC others int[]) (SFUNC = count_in, STYPE = int);
 CREATE FUNCTION mood_text(mood) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''x''';
 CREATE CAST (mood AS text) WITH FUNCTION mood_text(mood) AS ASSIGNMENT;
 COMMENT ON FUNCTION add_up(int, int) IS 'sums';
@@ -184,6 +187,15 @@ SELECT lo_from_bytea(4711, 'one'), lo_from_bytea(4712, 'two');
 ALTER LARGE OBJECT 4711 OWNER TO clerk;
 GRANT SELECT ON LARGE OBJECT 4712 TO auditor;
 COMMENT ON LARGE OBJECT 4712 IS 'a blob';
+
+ALTER FUNCTION near(int, int) DEPENDS ON EXTENSION hstore;
+ALTER FUNCTION near(int, int) DEPENDS ON EXTENSION file_fdw;
+ALTER PROCEDURE tidy(int) DEPENDS ON EXTENSION hstore;
+ALTER TRIGGER later ON orders DEPENDS ON EXTENSION hstore;
+ALTER INDEX orders_by_customer DEPENDS ON EXTENSION hstore;
+ALTER INDEX orders_pkey DEPENDS ON EXTENSION hstore;
+ALTER INDEX events_rest_pkey DEPENDS ON EXTENSION hstore;
+ALTER MATERIALIZED VIEW best DEPENDS ON EXTENSION hstore;
 
 CREATE TABLE "-dash" (n int CONSTRAINT "-c" CHECK (n > 0), "☃ %s {}" text);
 CREATE TABLE "odd schema"."with ""quotes"" and spaces" (n int PRIMARY KEY);

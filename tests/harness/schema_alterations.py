@@ -144,6 +144,31 @@ ALTERATIONS: dict[str, tuple[str, set[str]]] = {
             "constraint expressions unenforced on public.orders",
         },
     ),
+    "foreign key of a partition lost": (
+        "DELETE FROM pg_constraint WHERE conrelid = 'events_26_even'::regclass AND contype = 'f'",
+        {"table definition public.events_26_even"},
+    ),
+    "foreign key of a partition not validated": (
+        (
+            "UPDATE pg_constraint SET convalidated = false"
+            " WHERE conrelid = 'events_rest'::regclass AND contype = 'f'"
+        ),
+        {"table definition public.events_rest"},
+    ),
+    "foreign key of a partition not enforced": (
+        (
+            "UPDATE pg_constraint SET conenforced = false"
+            " WHERE conrelid = 'events_26'::regclass AND contype = 'f'"
+        ),
+        {"table definition public.events_26"},
+    ),
+    "foreign key of a partition, by another name": (
+        (
+            "UPDATE pg_constraint SET conname = 'other'"
+            " WHERE conrelid = 'events_26'::regclass AND contype = 'f'"
+        ),
+        set(),
+    ),
     "trigger state": (
         "ALTER TABLE orders ENABLE TRIGGER plain_touch",
         {"trigger definition plain_touch on public.orders"},
@@ -243,6 +268,41 @@ ALTERATIONS: dict[str, tuple[str, set[str]]] = {
             " INITCOND = '2', PARALLEL = SAFE)"
         ),
         {"aggregate definition public.product(integer)"},
+    ),
+    "aggregate argument": (
+        (
+            "DROP AGGREGATE summed(int, VARIADIC int[]);"
+            "CREATE AGGREGATE summed(first int, VARIADIC further int[])"
+            " (SFUNC = count_in, STYPE = int)"
+        ),
+        {"aggregate definition public.summed(integer,integer[])"},
+    ),
+    "function needs an extension no more": (
+        "ALTER FUNCTION near(int, int) NO DEPENDS ON EXTENSION file_fdw",
+        {"function definition public.near(integer,integer)"},
+    ),
+    "procedure needs an extension no more": (
+        "ALTER PROCEDURE tidy(int) NO DEPENDS ON EXTENSION hstore",
+        {"procedure definition public.tidy(integer)"},
+    ),
+    "trigger needs an extension no more": (
+        "ALTER TRIGGER later ON orders NO DEPENDS ON EXTENSION hstore",
+        {"trigger definition later on public.orders"},
+    ),
+    "index needs an extension no more": (
+        "ALTER INDEX orders_by_customer NO DEPENDS ON EXTENSION hstore",
+        {"index definition public.orders_by_customer"},
+    ),
+    "constraint's index needs an extension no more": (
+        "ALTER INDEX orders_pkey NO DEPENDS ON EXTENSION hstore",
+        {"index definition public.orders_pkey"},
+    ),
+    "materialized view needs another extension": (
+        (
+            "ALTER MATERIALIZED VIEW best NO DEPENDS ON EXTENSION hstore;"
+            "ALTER MATERIALIZED VIEW best DEPENDS ON EXTENSION file_fdw"
+        ),
+        {"materialized view definition public.best"},
     ),
     "enum label": (
         "ALTER TYPE mood ADD VALUE 'worse'",
@@ -406,6 +466,18 @@ ALTERATIONS: dict[str, tuple[str, set[str]]] = {
     "database setting": (
         "ALTER DATABASE {database} SET work_mem = '7MB'",
         {"database settings this database"},
+    ),
+    "collation of the database": (
+        "UPDATE pg_database SET datcollate = 'POSIX' WHERE datname = '{database}'",
+        {"database locale this database"},
+    ),
+    "character classes of the database": (
+        "UPDATE pg_database SET datctype = 'POSIX' WHERE datname = '{database}'",
+        {"database locale this database"},
+    ),
+    "locale provider of the database": (
+        "UPDATE pg_database SET datlocprovider = 'b', datlocale = 'C' WHERE datname = '{database}'",
+        {"database locale this database"},
     ),
     "large object owner": (
         "ALTER LARGE OBJECT 4711 OWNER TO auditor",

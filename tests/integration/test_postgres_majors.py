@@ -33,7 +33,8 @@ CREATE TABLE numbers (n numeric, f float8, d positive, j jsonb, t timestamptz, b
     doubled int GENERATED ALWAYS AS (d * 2) STORED);
 INSERT INTO numbers VALUES (1.0, '-0', 1, '{"a": [1, null]}', '2026-03-01 12:00+02', '\\x00ff'),
     (1.00, 'NaN', 2, NULL, 'infinity', ''), ('NaN', '-Infinity', NULL, '""', NULL, NULL);
-CREATE TABLE events (at date NOT NULL, what text) PARTITION BY RANGE (at);
+CREATE TABLE events (at date NOT NULL, what text, who int REFERENCES customers)
+    PARTITION BY RANGE (at);
 CREATE TABLE events_26 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 INSERT INTO events SELECT date '2026-01-01' + n, 'e' || n FROM generate_series(0, 300) n;
 CREATE TABLE parent (a int); CREATE TABLE child (b text) INHERITS (parent);
@@ -42,6 +43,8 @@ CREATE VIEW happy AS SELECT name, count(*) OVER () AS n FROM customers WHERE m =
 CREATE MATERIALIZED VIEW counted AS SELECT m, count(*) FROM customers GROUP BY m;
 CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+ALTER FUNCTION touch() DEPENDS ON EXTENSION plpgsql;
+CREATE AGGREGATE added(number int) (sfunc = int4pl, stype = int);
 CREATE TRIGGER touched BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION touch();
 CREATE INDEX ON customers (lower(name)) WHERE m IS NOT NULL;
 ALTER TABLE customers ENABLE ROW LEVEL SECURITY;

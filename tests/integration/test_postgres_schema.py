@@ -118,7 +118,7 @@ def test_everything_is_proven_equal_after_a_restore(pair: Pair, work: Work) -> N
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
     assert comparison.equal == len(fingerprint_of(pair.source).items)
-    assert fingerprint_of(pair.source).method == "postgres/2"
+    assert fingerprint_of(pair.source).method == "postgres/3"
 
 
 def test_what_cannot_be_proven_is_named(pair: Pair, work: Work) -> None:
@@ -170,6 +170,24 @@ def test_a_manifest_without_definitions_is_compared_by_its_rows(pair: Pair, work
     older = replace(record, backup=replace(record.backup, fingerprint=rows))
     found = PostgresRestorer().fingerprint(older, pair.copy, work)
     assert compare(rows, found, datetime.now(UTC)).level is ProofLevel.EXACT
+
+
+def test_a_manifest_of_the_older_method_is_compared_without_what_came_later(
+    pair: Pair, work: Work
+) -> None:
+    taken = fingerprint_of(pair.source)
+    schema = read_schema(
+        lambda: pair.origin.connect("rich"), snapshot=None, work=work, with_later=False
+    )
+    rows = tuple(item for item in taken.items if item.count is not None or item.low is not None)
+    older = replace(taken, method="postgres/2", items=(*rows, *schema.items))
+    assert set(older.items) != set(taken.items)
+    record = pair.source.record
+    record = replace(record, backup=replace(record.backup, fingerprint=older))
+    found = PostgresRestorer().fingerprint(record, pair.copy, work)
+    comparison = compare(older, found, datetime.now(UTC))
+    assert comparison.differences == ()
+    assert comparison.level is ProofLevel.EXACT
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
@@ -355,6 +373,17 @@ def test_an_older_major_is_proven_but_for_what_is_printed_differently(
     drop_subscriptions(newest, "rich")
 
 
+_KEYS = (
+    "CREATE TABLE r (a int, b int UNIQUE, PRIMARY KEY (a, b)) PARTITION BY LIST (b);"
+    "CREATE TABLE r1 PARTITION OF r FOR VALUES IN (1);"
+    "CREATE TABLE p (a int, b int, FOREIGN KEY (a, b) REFERENCES r) PARTITION BY LIST (a);"
+    "CREATE TABLE p1 (b int, a int, CONSTRAINT mine FOREIGN KEY (a, b) REFERENCES r);"
+    "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);"
+    "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2) PARTITION BY LIST (b);"
+    "CREATE TABLE p21 PARTITION OF p2 FOR VALUES IN (1);"
+    "CREATE TABLE r2 PARTITION OF r FOR VALUES IN (2);"
+)
+
 # what PostgreSQL itself made is treated apart by pg_dump
 APART = {
     "public dropped": "DROP SCHEMA public",
@@ -373,6 +402,10 @@ APART = {
     "inherited twice": "CREATE TABLE a (x int NOT NULL); CREATE TABLE b (y int) INHERITS (a);"
     "CREATE TABLE c (x int, y int PRIMARY KEY); ALTER TABLE c ALTER x SET NOT NULL;"
     "ALTER TABLE c INHERIT a; CREATE TABLE d () INHERITS (a, c)",
+    "foreign keys of partitions": _KEYS,
+    "foreign keys validated in a partition only": _KEYS
+    + "ALTER TABLE p ADD CONSTRAINT late FOREIGN KEY (b) REFERENCES r (b) NOT VALID;"
+    "ALTER TABLE p2 VALIDATE CONSTRAINT late",
 }
 
 
@@ -396,19 +429,35 @@ def test_what_pg_dump_leaves_out_is_named(postgres: PostgresServer, work: Work) 
         "CREATE EXTENSION hstore; CREATE TABLE theirs (n int PRIMARY KEY);"
         "ALTER EXTENSION hstore ADD TABLE theirs",
         "CREATE INDEX mine ON theirs (n)",
+        "CREATE EXTENSION citext",
+        "UPDATE pg_extension SET extowner = 'pg_monitor'::regrole WHERE extname = 'citext'",
         "CREATE FUNCTION pg_catalog.hidden() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE TABLE parent (n int PRIMARY KEY); CREATE TABLE child (n int REFERENCES parent);"
         "ALTER TABLE child DISABLE TRIGGER ALL",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'mine'::regclass",
         "CREATE INDEX broken ON child (n)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",
+        "CREATE TABLE whole (n int) PARTITION BY LIST (n);"
+        "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1);"
+        "ALTER TABLE whole ADD CONSTRAINT key FOREIGN KEY (n) REFERENCES parent NOT VALID;"
+        "ALTER TABLE part VALIDATE CONSTRAINT key",
+        "CREATE AGGREGATE added(int) (sfunc = int4pl, stype = int);"
+        "ALTER ROUTINE added(int) DEPENDS ON EXTENSION hstore;"
+        "CREATE TRIGGER kept AFTER UPDATE OF n ON whole FOR EACH ROW EXECUTE FUNCTION"
+        " suppress_redundant_updates_trigger();"
+        "ALTER TRIGGER kept ON part DEPENDS ON EXTENSION hstore;"
+        "ALTER TRIGGER kept ON whole DEPENDS ON EXTENSION hstore",
     )
     schema = read_schema(lambda: postgres.connect("lost"), snapshot=None, work=work)
     assert {(gap.kind, gap.name) for gap in schema.not_covered} == {
         ("index", "public.mine"),
         ("function", "pg_catalog.hidden()"),
+        ("extension owner", "citext"),
         ("invalid index", "public.mine"),
         ("invalid index", "public.broken"),
         ("disabled foreign key", "child_n_fkey on public.child"),
+        ("foreign key of a partition", "key on public.part"),
+        ("needed extension", "public.added(integer)"),
+        ("needed extension", "kept on public.part"),
     }
     assert not any("broken" in item.name or "mine" in item.name for item in schema.items)

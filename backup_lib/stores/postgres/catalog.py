@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
@@ -82,6 +83,30 @@ def _ssl_in_use(connection: psycopg.Connection) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Locale:
+    """How a database sorts, compares and tells letters from other characters.
+
+    Attributes:
+        provider: ``libc``, ``icu`` or ``builtin``.
+        collate: LC_COLLATE.
+        ctype: LC_CTYPE.
+        name: of the provider's locale, where that is not libc.
+        icu_rules: tailoring of an ICU locale.
+    """
+
+    provider: str
+    collate: str
+    ctype: str
+    name: str = ""
+    icu_rules: str = ""
+
+    def __str__(self) -> str:
+        """Such as ``C.UTF-8 (libc)``."""
+        parts = (self.name, self.icu_rules) if self.name else (self.collate, self.ctype)
+        return f"{' '.join(dict.fromkeys(part for part in parts if part))} ({self.provider})"
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """What a restore must know to make an equal database.
 
@@ -118,6 +143,11 @@ class Database:
     public: bool = True
     money: bool = False
     refreshed: tuple[str, ...] = ()
+
+    @property
+    def own_locale(self) -> Locale:
+        """All of its locale."""
+        return Locale(self.provider, self.collate, self.ctype, self.locale, self.icu_rules)
 
     def as_details(self) -> dict[str, JsonValue]:
         """For the manifest."""
@@ -178,23 +208,42 @@ def database(connection: psycopg.Connection) -> Database:
             " FROM pg_database d WHERE datname = current_database()"
         ).fetchone()
     assert row is not None
-    # the column was daticulocale in 15 and 16; 14 had neither it nor the provider
-    locale = row.get("datlocale") or row.get("daticulocale") or ""
+    own = _locale(row)
     return Database(
         name=row["datname"],
         owner=row["owner"],
         encoding=row["charset"],
-        provider=_PROVIDERS[row.get("datlocprovider", "c")],
-        collate=row["datcollate"] or "",
-        ctype=row["datctype"] or "",
-        locale=locale,
-        icu_rules=row.get("daticurules") or "",
+        provider=own.provider,
+        collate=own.collate,
+        ctype=own.ctype,
+        locale=own.name,
+        icu_rules=own.icu_rules,
         size=row["size"],
         roles=tuple(name for (name,) in connection.execute(_ROLES_IN_USE)),
         tablespaces=tuple(name for (name,) in connection.execute(_TABLESPACES_IN_USE)),
         public=bool(value(connection, "SELECT to_regnamespace('public') IS NOT NULL")),
         money=bool(value(connection, _MONEY)),
         refreshed=tuple(name for (name,) in connection.execute(_REFRESHED)),
+    )
+
+
+def locale_of(connection: psycopg.Connection, name: str) -> Locale:
+    """The locale of a database of that name, which there is."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute("SELECT * FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    assert row is not None
+    return _locale(row)
+
+
+def _locale(row: Mapping[str, Any]) -> Locale:
+    """Of a row of pg_database."""
+    # the column was daticulocale in 15 and 16; 14 had neither it nor the provider
+    return Locale(
+        provider=_PROVIDERS[row.get("datlocprovider", "c")],
+        collate=row["datcollate"] or "",
+        ctype=row["datctype"] or "",
+        name=row.get("datlocale") or row.get("daticulocale") or "",
+        icu_rules=row.get("daticurules") or "",
     )
 
 

@@ -37,6 +37,8 @@ _ICU_RULES_SINCE = 16
 _LOGIN_TRIGGERS_SINCE = 17
 _WITHOUT_LOCALE = "C"
 _BYTEWISE_UTF8 = "C.UTF-8"
+FALLBACKS = (_BYTEWISE_UTF8, _WITHOUT_LOCALE)
+"""Locales that :func:`create` takes where a disposable server lacks that of the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def create(
     else:
         return ""
     if disposable and like.provider == "libc":
-        for locale in (_BYTEWISE_UTF8, _WITHOUT_LOCALE):
+        for locale in FALLBACKS:
             try:
                 admin.execute(_create(name, like, locale, locale, catalog.major(admin)))
             except (psycopg.errors.InvalidParameterValue, psycopg.errors.WrongObjectType):

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from backup_lib.stores.postgres.assertions import check
 from backup_lib.stores.postgres.catalog import MONETARY
 from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from backup_lib.stores.postgres.connection import connect, database_of, place_of
-from backup_lib.stores.postgres.content import METHOD, ROWS_METHOD, Circumstances, compared, take
+from backup_lib.stores.postgres.content import METHODS, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
 from backup_lib.stores.postgres.judgement import NotAtOnce
+from backup_lib.stores.postgres.locales import why_another
 from backup_lib.stores.postgres.programs import Programs, client_tools
 from backup_lib.stores.postgres.properties import (
     Properties,
@@ -145,7 +147,7 @@ class PostgresRestorer:
         jobs = min(work.jobs, _MOST_JOBS)
         if taken is None:  # a dump that some other tool made: what is in it, and no more
             return take(lambda: connect(target), jobs=jobs, work=work)
-        if taken.method not in (METHOD, ROWS_METHOD):
+        if taken.method not in METHODS:
             raise Inconclusive(
                 f"the backup's fingerprint is of the method {taken.method}, unknown here",
                 hint="verify it with a version of this software that knows it",
@@ -154,7 +156,9 @@ class PostgresRestorer:
             lambda: connect(target),
             taken,
             Circumstances(
-                features.major(record.backup.server.version), disposable=target.disposable
+                features.major(record.backup.server.version),
+                disposable=target.disposable,
+                other_locale=partial(why_another, record, target),
             ),
             jobs=jobs,
             work=work,

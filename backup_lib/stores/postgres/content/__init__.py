@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backup_lib.stores.postgres.content.fingerprint import (
-    METHOD,
+    METHODS,
     ROWS_METHOD,
     Beside,
     compared,
@@ -17,7 +17,7 @@ from backup_lib.stores.postgres.content.holding import held
 from backup_lib.stores.postgres.content.schema import Circumstances
 
 __all__ = [
-    "METHOD",
+    "METHODS",
     "ROWS_METHOD",
     "Beside",
     "Circumstances",

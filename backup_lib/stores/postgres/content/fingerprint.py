@@ -44,9 +44,15 @@ from backup_lib.work import Work
 from restoreproof.errors import Unreachable
 from restoreproof.events import step
 
-METHOD = "postgres/2"
+METHOD = "postgres/3"
+_FIRST_DEFINITIONS_METHOD = "postgres/2"
+"""Without what :mod:`.schema.later` reads."""
+
 ROWS_METHOD = "postgres/1"
 """Rows, large objects and sequences, without definitions."""
+
+METHODS = (METHOD, _FIRST_DEFINITIONS_METHOD, ROWS_METHOD)
+"""That a copy can be compared by."""
 
 _COMPUTED_ANEW = (
     "what {} holds is in no dump: the restore computes them anew, and otherwise where the "
@@ -107,7 +113,7 @@ def compared(
 
     Args:
         connect: makes a connection to the copy.
-        taken: at the source, by one of both methods.
+        taken: at the source, by one of :data:`METHODS`.
         given: how the copy came to be.
         jobs: number of connections that read.
         work: to be told and stopped by.
@@ -119,7 +125,13 @@ def compared(
     rows = _explained(take(connect, jobs=jobs, work=work), taken, connect)
     if taken.method == ROWS_METHOD:
         return rows
-    schema = read_schema(connect, snapshot=None, work=work, like=given.source_major)
+    schema = read_schema(
+        connect,
+        snapshot=None,
+        work=work,
+        like=given.source_major,
+        with_later=taken.method == METHOD,
+    )
     if schema.unread:
         raise Unreachable(
             f"{schema.unread} in the restored copy",
@@ -129,7 +141,7 @@ def compared(
         roles = read_roles(connect, like=given.source_major)
         schema = replace(schema, items=(*schema.items, *roles.items))
         given = replace(given, bootstrap=roles.bootstrap)
-    return with_schema(rows, settled(schema, taken, given), METHOD)
+    return with_schema(rows, settled(schema, taken, given), taken.method)
 
 
 def with_roles(taken: Fingerprint, roles: Roles) -> Fingerprint:

@@ -18,6 +18,7 @@ from backup_lib.stores.postgres.content.schema.environment import (
     THIS_DATABASE,
 )
 from backup_lib.stores.postgres.content.schema.scope import (
+    DATABASE_OWNER,
     FIRST_USER_OID,
     Majors,
     facts,
@@ -76,7 +77,6 @@ _CATALOGUES = (
     _Catalogue("pg_event_trigger", "evt", schema=_NOWHERE),
     _Catalogue("pg_publication", "pub", schema=_NOWHERE),
 )
-_DATABASE_OWNER = "(SELECT datdba FROM pg_database WHERE datname = current_database())"
 _NEVER_DUMPED = "^(pg_(toast|temp)|information_schema$)"
 _SYSTEM = (
     f"t.oid < {FIRST_USER_OID} AND NOT (t.class = 'pg_namespace'::regclass AND t.schema = "
@@ -90,11 +90,11 @@ def queries(majors: Majors) -> Iterator[str]:
     yield from _columns(majors)
     yield from _large_objects()
     yield from _defaults(majors)
-    owner = f"CASE WHEN t.owner <> {_DATABASE_OWNER} THEN pg_get_userbyid(t.owner) END"
+    owner = f"CASE WHEN t.owner <> {DATABASE_OWNER} THEN pg_get_userbyid(t.owner) END"
     yield f"""
     SELECT 'subscription access', quote_ident(t.subname), {facts(owner)}
     FROM (SELECT subname, subowner AS owner {SUBSCRIPTIONS} AND {MAY_DUMP_SUBSCRIPTIONS}) t
-    WHERE t.owner <> {_DATABASE_OWNER}
+    WHERE t.owner <> {DATABASE_OWNER}
     """
     of_database = _rights("d.datacl", "acldefault('d', d.datdba)", "d.datdba", majors)
     yield f"""
@@ -125,7 +125,7 @@ def _rights(acl: str, usual: str, owner: str, majors: Majors) -> str:
 
 def _objects(majors: Majors) -> Iterator[str]:
     """Of an object of the system or of an extension a dump has what was granted since."""
-    other_owner = f"t.owner <> {_DATABASE_OWNER}"
+    other_owner = f"t.owner <> {DATABASE_OWNER}"
     for catalogue in _CATALOGUES:
         usual = "NULL::aclitem[]"
         if catalogue.letter:
@@ -178,7 +178,7 @@ def _large_objects() -> Iterator[str]:
     yield f"""
     SELECT 'large-objects access', 'large objects', {
         facts(
-            f"CASE WHEN l.lomowner <> {_DATABASE_OWNER} THEN pg_get_userbyid(l.lomowner) END",
+            f"CASE WHEN l.lomowner <> {DATABASE_OWNER} THEN pg_get_userbyid(l.lomowner) END",
             listed(
                 "SELECT "
                 + facts(

@@ -26,7 +26,7 @@ _NOT_NULL_NAMED_SINCE = 18
 _ENFORCED_SINCE = 18
 
 
-def _on_table(oid: str) -> str:
+def on_table(oid: str) -> str:
     """Joins and condition: the table ``c`` under that OID is one whose definition is dumped."""
     return (
         f"JOIN pg_class c ON c.oid = {oid} JOIN pg_namespace n ON n.oid = c.relnamespace {{join}}"
@@ -34,12 +34,14 @@ def _on_table(oid: str) -> str:
     )
 
 
-def _of(catalogue: str, alias: str, table: str) -> str:
-    return _on_table(f"{alias}.{table}").format(join=identity(catalogue, alias))
+def of(catalogue: str, alias: str, table: str) -> str:
+    """Like :func:`on_table`; ``o`` is what hangs on it."""
+    return on_table(f"{alias}.{table}").format(join=identity(catalogue, alias))
 
 
-def _about_table(alias: str, table: str) -> str:
-    return _on_table(f"{alias}.{table}").format(join=identity("pg_class", "c"))
+def about_table(alias: str, table: str) -> str:
+    """Like :func:`on_table`; ``o`` is the table."""
+    return on_table(f"{alias}.{table}").format(join=identity("pg_class", "c"))
 
 
 _INDEX_COLUMNS = listed(
@@ -82,7 +84,7 @@ def _indexes() -> Iterator[str]:
     # an index's identity is that of its relation
     source = (
         "FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid "
-        + _on_table("x.indrelid").format(join=identity("pg_class", "ic"))
+        + on_table("x.indrelid").format(join=identity("pg_class", "ic"))
         + f" AND {DUMPED_INDEX} AND NOT {_BEHIND_CONSTRAINT}"
     )
     yield f"""
@@ -107,7 +109,7 @@ def _indexes() -> Iterator[str]:
         )
     }
     FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid
-    JOIN pg_inherits h ON h.inhrelid = ic.oid {_about_table("x", "indrelid")}
+    JOIN pg_inherits h ON h.inhrelid = ic.oid {about_table("x", "indrelid")}
     AND {DUMPED_INDEX} AND ic.relispartition
     """
 
@@ -115,7 +117,7 @@ def _indexes() -> Iterator[str]:
 def _constraints(majors: Majors) -> Iterator[str]:
     source = (
         "FROM pg_constraint k LEFT JOIN pg_index x ON x.indexrelid = k.conindid"
-        " AND k.contype IN ('p', 'u', 'x') " + _of("pg_constraint", "k", "conrelid")
+        " AND k.contype IN ('p', 'u', 'x') " + of("pg_constraint", "k", "conrelid")
     )
     own = "k.conparentid = 0 AND k.coninhcount = 0"
     printed = f"(k.contype = 'c' OR k.contype = 'x' AND {_PRINTED_INDEX})"
@@ -139,12 +141,12 @@ def _constraints(majors: Majors) -> Iterator[str]:
     SELECT 'constraint expressions', o.identity, pg_get_constraintdef(k.oid)
     {source} AND {own} AND {printed}
     """
-    # a foreign key of a partition follows from that of the whole; the dump has it only there
+    # foreign keys of partitions are among what came later
     yield f"""
     SELECT o.type || ' definition', o.identity, {
         facts("'constraint'", "k.conname", "k.contype", "k.convalidated", "k.conislocal")
     }
-    FROM pg_constraint k {_about_table("k", "conrelid")}
+    FROM pg_constraint k {about_table("k", "conrelid")}
     AND NOT ({own}) AND k.contype IN ('c', 'p', 'u', 'x')
     """
     if majors.like >= _NOT_NULL_NAMED_SINCE:
@@ -152,13 +154,13 @@ def _constraints(majors: Majors) -> Iterator[str]:
         SELECT o.type || ' definition', o.identity, {
             facts("'not null'", "k.conname", _COLUMN, "k.convalidated", "k.connoinherit")
         }
-        FROM pg_constraint k {_about_table("k", "conrelid")} AND k.contype = 'n'
+        FROM pg_constraint k {about_table("k", "conrelid")} AND k.contype = 'n'
         """
 
 
 def _triggers(majors: Majors) -> Iterator[str]:
     source = (
-        f"FROM pg_trigger t {_of('pg_trigger', 't', 'tgrelid')}"
+        f"FROM pg_trigger t {of('pg_trigger', 't', 'tgrelid')}"
         " AND NOT t.tgisinternal AND t.tgparentid = 0"
     )
     yield f"""
@@ -180,13 +182,13 @@ def _triggers(majors: Majors) -> Iterator[str]:
     if majors.like >= _CLONES_MARKED_SINCE:
         yield f"""
         SELECT o.type || ' definition', o.identity, {facts("'trigger'", "t.tgname", "t.tgenabled")}
-        FROM pg_trigger t {_about_table("t", "tgrelid")}
+        FROM pg_trigger t {about_table("t", "tgrelid")}
         AND NOT t.tgisinternal AND t.tgparentid <> 0
         """
 
 
 def _rules_and_policies() -> Iterator[str]:
-    rules = f"FROM pg_rewrite w {_of('pg_rewrite', 'w', 'ev_class')} AND w.rulename <> '_RETURN'"
+    rules = f"FROM pg_rewrite w {of('pg_rewrite', 'w', 'ev_class')} AND w.rulename <> '_RETURN'"
     yield f"""
     SELECT 'rule definition', o.identity, {facts("w.ev_type", "w.ev_enabled", "w.is_instead")}
     {rules}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from backup_lib.model import Fingerprint, Item, NotCovered
 from backup_lib.stores.postgres.content.schema import roles
+from backup_lib.stores.postgres.content.schema.later import DATABASE_LOCALE
 from backup_lib.stores.postgres.content.schema.reading import Schema
 
 _PRINTED = (" expressions", " query")
@@ -32,11 +34,14 @@ class Circumstances:
         source_major: of the server that was backed up.
         disposable: the copy is in a sandbox, where all of a dump is restored.
         bootstrap: the role that the copy's server was made with, as SQL spells it.
+        other_locale: to be asked why the database has another locale than the source's; an empty
+            answer where it should have the same.
     """
 
     source_major: int
     disposable: bool
     bootstrap: str = ""
+    other_locale: Callable[[], str] = str
 
 
 def with_schema(rows: Fingerprint, schema: Schema, method: str) -> Fingerprint:
@@ -96,6 +101,8 @@ def settled(copy: Schema, taken: Fingerprint, given: Circumstances) -> Schema:
 
 
 def _excuse(item: Item, original: Item | None, major: int, given: Circumstances) -> str:
+    if item.kind == DATABASE_LOCALE:
+        return given.other_locale()
     if original is not None and item.kind == _VERSION:
         return _NO_VERSION
     if original is not None and major != given.source_major and item.kind.endswith(_PRINTED):

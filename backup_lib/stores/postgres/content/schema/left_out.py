@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backup_lib.stores.postgres.content.schema.attached import DUMPED_INDEX
+from backup_lib.stores.postgres.content.schema.attached import DUMPED_INDEX, of
 from backup_lib.stores.postgres.content.schema.environment import (
     MAY_DUMP_SUBSCRIPTIONS,
     SUBSCRIPTIONS,
     USER_MAPPING,
 )
+from backup_lib.stores.postgres.content.schema.later import OF_A_PARTITION, WHOLE_CONSTRAINT
 from backup_lib.stores.postgres.content.schema.scope import (
+    BOOTSTRAP_ROLE,
+    DATABASE_OWNER,
     FIRST_USER_OID,
     identity,
     in_schema,
@@ -47,6 +50,14 @@ def queries() -> Iterator[str]:
       ELSE 'pg_dump leaves it out: it wants a superuser for that' END {SUBSCRIPTIONS}
     """
     yield f"""
+    SELECT 'extension owner', o.identity,
+      'belongs to ' || quote_ident(pg_get_userbyid(e.extowner))
+      || ', which is in no dump: the restored one belongs to the role that restores'
+    FROM pg_extension e {identity("pg_extension", "e")}
+    WHERE e.oid >= {FIRST_USER_OID} AND e.extname <> 'plpgsql'
+      AND e.extowner NOT IN ({BOOTSTRAP_ROLE}, {DATABASE_OWNER})
+    """
+    yield f"""
     SELECT 'invalid index', o.identity, 'pg_dump leaves it out: build it again or drop it'
     FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class ic ON ic.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace {identity("pg_class", "ic")}
@@ -59,6 +70,23 @@ def queries() -> Iterator[str]:
     JOIN pg_class c ON c.oid = t.tgrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace {identity("pg_constraint", "k")}
     WHERE {USER_SCHEMA} AND t.tgisinternal AND t.tgenabled <> 'O' AND k.contype = 'f'
+    """
+    yield f"""
+    SELECT 'foreign key of a partition', o.identity,
+      'is validated, and that of the whole is not: a dump has that of the whole only'
+    FROM pg_constraint k {of("pg_constraint", "k", "conrelid")}
+      AND {OF_A_PARTITION} AND k.convalidated
+      AND NOT (SELECT w.convalidated FROM pg_constraint w WHERE w.oid = {WHOLE_CONSTRAINT})
+    """
+    yield """
+    SELECT DISTINCT 'needed extension', o.identity,
+      'pg_dump writes no DEPENDS ON EXTENSION for aggregates and triggers of partitions'
+    FROM pg_depend d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) o
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
+      AND (EXISTS (SELECT FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass
+             AND p.oid = d.objid AND p.prokind = 'a')
+        OR EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass
+             AND t.oid = d.objid AND t.tgparentid <> 0))
     """
     yield f"""
     SELECT 'order of columns', o.identity, 'a restore puts the inherited ones first'

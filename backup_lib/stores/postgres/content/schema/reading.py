@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 
 import psycopg
 
@@ -15,6 +16,7 @@ from backup_lib.stores.postgres.content.schema import (
     attached,
     datatypes,
     environment,
+    later,
     left_out,
     relations,
     remarks,
@@ -78,6 +80,7 @@ def read_schema(
     like: int | None = None,
     lock_timeout: float = 0,
     missing_ok: bool = False,
+    with_later: bool = True,
 ) -> Schema:
     """Read all definitions of a database, by some ninety queries, whatever its size.
 
@@ -88,6 +91,7 @@ def read_schema(
         like: the major version of the source, where this is its restored copy.
         lock_timeout: seconds to wait for a table that somebody alters; 0 for as long as it takes.
         missing_ok: leave out what the snapshot shows and is gone by now.
+        with_later: read what :mod:`.later` has too, which fingerprints of an older method lack.
 
     Raises:
         Interrupted: it was asked for.
@@ -96,6 +100,7 @@ def read_schema(
     with translated("reading the schema"), opened(connect, snapshot) as session:
         session.run(f"SET LOCAL lock_timeout = {round(lock_timeout * 1000)}")
         majors = Majors(session.major, min(session.major, like or session.major))
+        families = (*_FAMILIES, later) if with_later else _FAMILIES
         try:
             with (
                 step(
@@ -103,7 +108,7 @@ def read_schema(
                 ) as running,
                 cancelled_with(work, session),
             ):
-                found = _read(session, majors, missing_ok=missing_ok)
+                found = _read(session, majors, families, missing_ok=missing_ok)
                 running.outcome = f"{len(found.items)} items"
                 return found
         except psycopg.errors.LockNotAvailable:
@@ -130,8 +135,10 @@ def read_roles(connect: Connect, *, like: int | None = None) -> Roles:
         return Roles(items, printable(str(bootstrap)))
 
 
-def _read(session: Session, majors: Majors, *, missing_ok: bool) -> Schema:
-    queries = (query for family in _FAMILIES for query in family.queries(majors))
+def _read(
+    session: Session, majors: Majors, families: tuple[ModuleType, ...], *, missing_ok: bool
+) -> Schema:
+    queries = (query for family in families for query in family.queries(majors))
     items = _items(session, queries, missing_ok=missing_ok)
     gaps = {
         NotCovered(str(kind), printable(str(name)), str(reason))

@@ -9,6 +9,11 @@ from backup_lib.stores.postgres.content.tables import USER_SCHEMA
 FIRST_USER_OID = 16384
 """What initdb made has smaller object ids (FirstNormalObjectId)."""
 
+BOOTSTRAP_ROLE = 10
+"""The superuser that initdb made (BOOTSTRAP_SUPERUSERID), whatever it is called."""
+
+DATABASE_OWNER = "(SELECT datdba FROM pg_database WHERE datname = current_database())"
+
 
 @dataclass(frozen=True, slots=True)
 class Majors:
