@@ -44,7 +44,6 @@ from backup_lib.stores.postgres.restore import (
     with_database,
 )
 from backup_lib.stores.postgres.roles import (
-    RestoreRoles,
     existing_roles,
     make_placeholders,
     restore_roles,
@@ -269,8 +268,8 @@ def _into_server(plan: _Plan) -> Restored:
             for trigger in databases.login_triggers(admin, target, name)
         ]
         if options.globals:
-            notes += _roles(plan, admin, restore_settings_of_all)  # nothing of ours runs under them
-    return replace(restored, notes=tuple(dict.fromkeys(notes)))
+            notes += _settings_of_all(plan, admin)  # last: nothing of ours runs under them
+    return replace(restored, notes=tuple(notes))
 
 
 def _aside(
@@ -421,16 +420,25 @@ def _keep_properties(
     return make_all(properties, place, name, plan.programs, plan.work, strict=strict)
 
 
-def _roles(
-    plan: _Plan, admin: psycopg.Connection, restore: RestoreRoles = restore_roles
-) -> list[str]:
+def _has_roles(plan: _Plan) -> bool:
+    return any(artifact.role == ROLES_ROLE for artifact in plan.source.record.artifacts)
+
+
+def _roles(plan: _Plan, admin: psycopg.Connection) -> list[str]:
     """Roles of the source, where the set has them."""
-    if not any(artifact.role == ROLES_ROLE for artifact in plan.source.record.artifacts):
+    if not _has_roles(plan):
         return ["the set holds no roles"]
     with plan.source.open(ROLES_ROLE) as stream:
-        return restore(
+        return restore_roles(
             with_database(plan.target, admin.info.dbname), admin, plan.programs, stream, plan.work
         )
+
+
+def _settings_of_all(plan: _Plan, admin: psycopg.Connection) -> list[str]:
+    if not _has_roles(plan):
+        return []
+    with plan.source.open(ROLES_ROLE) as stream:
+        return restore_settings_of_all(admin, stream)
 
 
 def _refuse_older_server(record: StoreRecord, target: Target, options: RestoreOptions) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable
-from typing import BinaryIO, TypeAlias
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import psycopg
 from psycopg import sql
@@ -24,11 +24,6 @@ _NAME = rb"(\"(?:[^\"]|\"\")*\"|\S+)"
 _OF_ALL = b"ALTER ROLE ALL SET "
 _OF_ALL_NAME = re.compile(re.escape(_OF_ALL) + rb"(\S+) TO ")
 _SUPERUSER = re.compile(rb"ALTER ROLE " + _NAME + rb" WITH SUPERUSER ")
-
-
-RestoreRoles: TypeAlias = Callable[
-    [Target, psycopg.Connection, Programs, BinaryIO, Work], list[str]
-]
 
 
 def existing_roles(admin: psycopg.Connection) -> set[str]:
@@ -72,36 +67,39 @@ def restore_roles(
     return [f"roles that existed were left as they are: {', '.join(left)}"]
 
 
-def restore_settings_of_all(
-    target: Target,
-    admin: psycopg.Connection,
-    programs: Programs,
-    stream: BinaryIO,
-    work: Work,
-) -> list[str]:
+def restore_settings_of_all(admin: psycopg.Connection, stream: BinaryIO) -> list[str]:
     """Set what is set for all roles of the source, but nothing that is set here already.
+
+    The database is in its place by then: what this server does not take is a remark, no failure.
+
+    Args:
+        admin: a superuser's session in autocommit mode.
+        stream: the stored script.
 
     Returns:
         remarks for people.
 
     Raises:
-        JudgedBad, Inconclusive, Unreachable: as of :func:`restore_roles`.
+        Inconclusive: the script is too large.
     """
     wanted = {
         found[1]: text for text in statements(_read(stream)) if (found := _OF_ALL_NAME.match(text))
     }
-    if not wanted:
-        return []
     there = {
         sql.Identifier(*text.partition("=")[0].split(".")).as_bytes(admin)
         for (text,) in admin.execute(SETTINGS_OF_ALL)
     }
-    made = {name: text for name, text in wanted.items() if name not in there}
-    run_script(target, programs, io.BytesIO(b"".join(made.values())), work)
-    remarks = []
+    made, remarks = [], []
+    for name in sorted(wanted.keys() - there):
+        try:
+            admin.execute(wanted[name])
+            made.append(name)
+        except psycopg.Error as error:
+            why = error.diag.message_primary or type(error).__name__
+            remarks.append(f"{_spelled([name])} was not set for all roles of this server: {why}")
     if made:
         remarks.append(f"set for all roles of this server: {_spelled(made)}")
-    if left := wanted.keys() - made.keys():
+    if left := wanted.keys() & there:
         remarks.append(f"set for all roles of this server already, and left: {_spelled(left)}")
     return remarks
 

@@ -9,6 +9,7 @@ import pytest
 from backup_lib.comparison import compare
 from backup_lib.model import Comparison, Fingerprint, ProofLevel, Target
 from backup_lib.stores.base import RestoreOptions
+from backup_lib.stores.postgres.cluster import ROLES_NAME
 from backup_lib.stores.postgres.content.schema.roles import KINDS
 from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.work import Work
@@ -161,11 +162,26 @@ def test_a_kept_server_has_roles_of_its_own(
     assert ("role definition", "clerk") in unproven
     assert ("role definition", "theirs") not in unproven
     assert rows(server, "postgres", OF_ALL) == [
-        (["statement_timeout=5min", 'search_path="$user", "a, b"', "my.setting=it's"],)
+        (["statement_timeout=5min", "my.setting=it's", 'search_path="$user", "a, b"'],)
     ]
     notes = " / ".join(restored.notes)
     assert 'for all roles of this server: "my"."setting", "search_path"' in notes
     assert 'already, and left: "statement_timeout"' in notes
+
+
+def test_what_the_server_does_not_take_for_all_roles_is_told(
+    origin: PostgresServer, make_server: MakeServer, work: Work
+) -> None:
+    source = back_up(origin, "staff", work)
+    source._set.kept[ROLES_NAME].data += b"ALTER ROLE ALL SET no_such_thing TO '1';\n"
+    server = make_server()
+    options = RestoreOptions(database="staff", globals=True)
+    restored = PostgresRestorer().restore(source, place(server, "postgres"), options, work)
+    assert rows(server, "staff", b"SELECT n FROM public.t") == [(1,)]
+    assert any(
+        note.startswith("no_such_thing was not set for all roles of this server: unrecognized")
+        for note in restored.notes
+    )
 
 
 def test_what_is_set_for_all_roles_is_left_alone_without_globals(
