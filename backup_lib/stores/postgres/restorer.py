@@ -18,7 +18,6 @@ from backup_lib.stores.postgres import archive, catalog, databases, features, ne
 from backup_lib.stores.postgres.address import ENCRYPTED
 from backup_lib.stores.postgres.assertions import check
 from backup_lib.stores.postgres.catalog import MONETARY
-from backup_lib.stores.postgres.cluster import ROLES_ROLE
 from backup_lib.stores.postgres.connection import connect, database_of, place_of
 from backup_lib.stores.postgres.content import METHODS, Circumstances, compared, take
 from backup_lib.stores.postgres.dump import DATABASE_ROLE, DIRECTORY_TYPE
@@ -268,7 +267,9 @@ def _into_server(plan: _Plan) -> Restored:
             for trigger in databases.login_triggers(admin, target, name)
         ]
         if options.globals:
-            notes += _settings_of_all(plan, admin)  # last: nothing of ours runs under them
+            notes += restore_settings_of_all(
+                admin, plan.source
+            )  # last: nothing of ours runs under them
     return replace(restored, notes=tuple(notes))
 
 
@@ -420,25 +421,9 @@ def _keep_properties(
     return make_all(properties, place, name, plan.programs, plan.work, strict=strict)
 
 
-def _has_roles(plan: _Plan) -> bool:
-    return any(artifact.role == ROLES_ROLE for artifact in plan.source.record.artifacts)
-
-
 def _roles(plan: _Plan, admin: psycopg.Connection) -> list[str]:
-    """Roles of the source, where the set has them."""
-    if not _has_roles(plan):
-        return ["the set holds no roles"]
-    with plan.source.open(ROLES_ROLE) as stream:
-        return restore_roles(
-            with_database(plan.target, admin.info.dbname), admin, plan.programs, stream, plan.work
-        )
-
-
-def _settings_of_all(plan: _Plan, admin: psycopg.Connection) -> list[str]:
-    if not _has_roles(plan):
-        return []
-    with plan.source.open(ROLES_ROLE) as stream:
-        return restore_settings_of_all(admin, stream)
+    place = with_database(plan.target, admin.info.dbname)
+    return restore_roles(place, admin, plan.programs, plan.source, plan.work)
 
 
 def _refuse_older_server(record: StoreRecord, target: Target, options: RestoreOptions) -> None:

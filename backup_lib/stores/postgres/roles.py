@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
-from typing import BinaryIO
 
 import psycopg
 from psycopg import sql
 
 from backup_lib.model import Target
+from backup_lib.stores.base import ArtifactSource
 from backup_lib.stores.postgres.archive import statements
-from backup_lib.stores.postgres.cluster import SETTINGS_OF_ALL
+from backup_lib.stores.postgres.cluster import ROLES_ROLE, SETTINGS_OF_ALL
 from backup_lib.stores.postgres.plain import run_script
 from backup_lib.stores.postgres.programs import Programs
 from backup_lib.work import Work
@@ -42,10 +42,10 @@ def restore_roles(
     target: Target,
     admin: psycopg.Connection,
     programs: Programs,
-    stream: BinaryIO,
+    source: ArtifactSource,
     work: Work,
 ) -> list[str]:
-    """Run the role statements of ``pg_dumpall --roles-only``.
+    """Run the role statements of ``pg_dumpall --roles-only``, where the set has them.
 
     Statements about roles that exist are taken out: their passwords and rights stay. So are those
     of :func:`restore_settings_of_all`, which the restore itself must not run under.
@@ -57,7 +57,9 @@ def restore_roles(
         JudgedBad: the statements fail on a server that is well.
         Unreachable: the server is not well, or refuses us.
     """
-    script = _read(stream)
+    script = _script(source)
+    if script is None:
+        return ["the set holds no roles"]
     names = sorted(existing_roles(admin))
     script = without_bootstrap_grantor(script)
     script = b"".join(text for text in statements(script) if not text.startswith(_OF_ALL))
@@ -67,14 +69,14 @@ def restore_roles(
     return [f"roles that existed were left as they are: {', '.join(left)}"]
 
 
-def restore_settings_of_all(admin: psycopg.Connection, stream: BinaryIO) -> list[str]:
+def restore_settings_of_all(admin: psycopg.Connection, source: ArtifactSource) -> list[str]:
     """Set what is set for all roles of the source, but nothing that is set here already.
 
     The database is in its place by then: what this server does not take is a remark, no failure.
 
     Args:
         admin: a superuser's session in autocommit mode.
-        stream: the stored script.
+        source: of the artifacts.
 
     Returns:
         remarks for people.
@@ -82,9 +84,8 @@ def restore_settings_of_all(admin: psycopg.Connection, stream: BinaryIO) -> list
     Raises:
         Inconclusive: the script is too large.
     """
-    wanted = {
-        found[1]: text for text in statements(_read(stream)) if (found := _OF_ALL_NAME.match(text))
-    }
+    script = _script(source) or b""
+    wanted = {found[1]: text for text in statements(script) if (found := _OF_ALL_NAME.match(text))}
     there = {
         sql.Identifier(*text.partition("=")[0].split(".")).as_bytes(admin)
         for (text,) in admin.execute(SETTINGS_OF_ALL)
@@ -108,8 +109,11 @@ def _spelled(names: Iterable[bytes]) -> str:
     return ", ".join(sorted(name.decode(errors="replace") for name in names))
 
 
-def _read(stream: BinaryIO) -> bytes:
-    script = stream.read(_LARGEST + 1)
+def _script(source: ArtifactSource) -> bytes | None:
+    if not any(artifact.role == ROLES_ROLE for artifact in source.record.artifacts):
+        return None
+    with source.open(ROLES_ROLE) as stream:
+        script = stream.read(_LARGEST + 1)
     if len(script) > _LARGEST:
         raise Inconclusive(
             f"the roles are more than {_LARGEST // 1024**2} MiB of SQL",
