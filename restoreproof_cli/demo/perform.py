@@ -53,9 +53,9 @@ def perform(run: Run, kept: ExitStack | None = None) -> Story:
 
 def wait_for_enter() -> None:
     """Ask for Enter on the terminal; Ctrl-C does as well."""
-    sys.stderr.write("Enter ends the servers and removes everything: ")
-    sys.stderr.flush()
     try:
+        sys.stderr.write("Enter ends the servers and removes everything: ")
+        sys.stderr.flush()
         sys.stdin.readline()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
