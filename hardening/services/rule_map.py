@@ -120,6 +120,18 @@ GROUPS: Mapping[str, Group] = {
         (*_composed("CL-0008", "RP-C013"), ("compose-lint", "CL-0010")),
         per="service-line",
     ),
+    "service-profile": Group(
+        "A security profile of a service is switched off.",
+        _composed("CL-0009", "RP-C007"),
+        "service",
+        ("CIS-5.22",),
+    ),
+    "service-engine-socket": Group(
+        "The container engine's socket is in a service.",
+        _composed("CL-0001", "RP-C012"),
+        "service",
+        ("CIS-5.32",),
+    ),
     "service-secret": Group(
         "A secret stands in the environment of a service.",
         _composed("CL-0020", "RP-C016"),

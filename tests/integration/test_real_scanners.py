@@ -54,6 +54,9 @@ services:
     pid: host
     environment:
       - DB_PASSWORD=hunter2
+    security_opt: [seccomp=unconfined]
+    volumes:
+      - /var/run/docker.sock:/var/run/docker.sock
 """
 WORKFLOW = """\
 on: pull_request_target
