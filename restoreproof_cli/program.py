@@ -155,7 +155,7 @@ class RestoreproofProgram(Program):
         a checkout is completed too.
         """
         with redirect_stdout(io.StringIO()) as printed:
-            print_completion_script(shell=shell, names=self.binary_names)
+            print_completion_script(shell, self.binary_names)
         script = printed.getvalue()
         if shell == "bash":
             words = "${COMP_WORDS[*]"
