@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tempfile
 from dataclasses import dataclass
 from typing import IO
@@ -68,7 +69,8 @@ _LISTS = frozenset(
     }
 )
 """Settings whose value is kept as it is written in SQL, quotes and all (variable_is_guc_list_quote
-in PostgreSQL's dumputils.c)."""
+in PostgreSQL's dumputils.c), but for an empty name, which is written as an empty text."""
+_EMPTY_NAME = re.compile(r'(?:^|(?<=, ))""(?=,|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class _Cluster:
         return [
             _OF_ALL_STATEMENT.format(
                 sql.Identifier(*name.split(".")),
-                sql.SQL(given) if name in _LISTS else sql.Literal(given),
+                sql.SQL(_EMPTY_NAME.sub("''", given)) if name in _LISTS else sql.Literal(given),
             ).as_bytes(self._connection)
             for (text,) in self._connection.execute(SETTINGS_OF_ALL)
             for name, _, given in [text.partition("=")]

@@ -27,6 +27,7 @@ ALTER ROLE clerk SET work_mem = '5MB';
 ALTER ROLE postgres SET work_mem = '6MB';
 ALTER ROLE ALL SET statement_timeout = '77s';
 ALTER ROLE ALL SET search_path = "$user", 'a, b';
+ALTER ROLE ALL SET temp_tablespaces = '';
 ALTER ROLE ALL SET my.setting = 'it''s';
 GRANT SET ON PARAMETER log_min_messages TO clerk;
 """
@@ -162,10 +163,19 @@ def test_a_kept_server_has_roles_of_its_own(
     assert ("role definition", "clerk") in unproven
     assert ("role definition", "theirs") not in unproven
     assert rows(server, "postgres", OF_ALL) == [
-        (["statement_timeout=5min", "my.setting=it's", 'search_path="$user", "a, b"'],)
+        (
+            [
+                "statement_timeout=5min",
+                "my.setting=it's",
+                'search_path="$user", "a, b"',
+                'temp_tablespaces=""',
+            ],
+        )
     ]
     notes = " / ".join(restored.notes)
-    assert 'for all roles of this server: "my"."setting", "search_path"' in notes
+    assert (
+        'for all roles of this server: "my"."setting", "search_path", "temp_tablespaces"' in notes
+    )
     assert 'already, and left: "statement_timeout"' in notes
 
 
