@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from backup_lib.comparison import compare
 from backup_lib.kinds import STORES
 from backup_lib.model import Comparison, ServerFacts, Target
 from backup_lib.sandboxes.process import ProcessSandbox
@@ -19,6 +18,7 @@ from backup_lib.stores.base import RestoreOptions, Restorer
 from backup_lib.work import Work
 from restoreproof.errors import Interrupted, JudgedBad, Refused, Unreachable
 from restoreproof.verdict import Verdict
+from tests.harness import comparing
 from tests.harness.leaks import no_leftovers
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.sandboxes import RECIPES
@@ -50,10 +50,7 @@ class Stage:
             yield self.restorer.restore(backed_up, server.target, options, self.work).target
 
     def compared(self, backed_up: MemorySource, copy: Target) -> Comparison:
-        taken = backed_up.record.backup.fingerprint
-        assert taken is not None
-        found = self.restorer.fingerprint(backed_up.record, copy, self.work)
-        return compare(taken, found, datetime.now(UTC))
+        return comparing.compared(self.restorer, backed_up.record, copy, self.work)
 
 
 @pytest.fixture(scope="module", params=STORES.names())

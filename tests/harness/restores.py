@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backup_lib.model import Fingerprint, Target
+from backup_lib.model import Comparison, Fingerprint, StoreRecord, Target
+from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.stores.postgres.settings import PostgresSettings
 from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
+from tests.harness import comparing
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.postgres import PostgresServer
 
@@ -27,6 +29,11 @@ def sandbox(server: PostgresServer) -> Target:
 
 def place(server: PostgresServer, dbname: str, **params: str) -> Target:
     return Target("postgres", {**server.params(dbname), **params})
+
+
+def compared(record: StoreRecord, copy: Target, work: Work) -> Comparison:
+    """The copy against the fingerprint of the source."""
+    return comparing.compared(PostgresRestorer(), record, copy, work)
 
 
 def same(source: Fingerprint | None, restored_copy: Fingerprint) -> None:

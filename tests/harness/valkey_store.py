@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from backup_lib.comparison import compare
 from backup_lib.model import Comparison, Fingerprint, Target
 from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.stores.base import RestoreOptions
@@ -16,6 +15,7 @@ from backup_lib.stores.valkey.restorer import ValkeyRestorer
 from backup_lib.stores.valkey.settings import ValkeyStoreSettings
 from backup_lib.stores.valkey.source import ValkeySource
 from backup_lib.work import Work
+from tests.harness import comparing
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.valkey import ValkeyServer
 
@@ -56,14 +56,11 @@ def restored(backed_up: MemorySource, work: Work) -> Iterator[Target]:
 
 def taken_at_source(backed_up: MemorySource) -> Fingerprint:
     """The fingerprint in the backup."""
-    taken = backed_up.record.backup.fingerprint
-    assert taken is not None
-    return taken
+    return comparing.taken_at_source(backed_up.record)
 
 
 def compared(
     backed_up: MemorySource, target: Target, work: Work, at: datetime | None = None
 ) -> Comparison:
     """The copy in ``target`` against the fingerprint of the source."""
-    found = ValkeyRestorer().fingerprint(backed_up.record, target, work)
-    return compare(taken_at_source(backed_up), found, at or datetime.now(UTC))
+    return comparing.compared(ValkeyRestorer(), backed_up.record, target, work, at)

@@ -11,8 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from backup_lib.comparison import compare
-from backup_lib.model import Comparison, ProofLevel, Target
+from backup_lib.model import ProofLevel, Target
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.postgres import restorer
 from backup_lib.stores.postgres.connection import value
@@ -23,7 +22,7 @@ from backup_lib.work import Work
 from restoreproof.errors import JudgedBad, Unreachable
 from tests.harness.memory_set import MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer, caught_up, standby_of
-from tests.harness.restores import back_up
+from tests.harness.restores import back_up, compared
 
 
 @pytest.fixture
@@ -43,15 +42,8 @@ def restored(source: MemorySource, other: PostgresServer, work: Work) -> Target:
     return PostgresRestorer().restore(source, target, options, work).target
 
 
-def judged(source: MemorySource, copy: Target, work: Work) -> Comparison:
-    taken = source.record.backup.fingerprint
-    assert taken is not None
-    found = PostgresRestorer().fingerprint(source.record, copy, work)
-    return compare(taken, found, work.clock.now())
-
-
 def assert_proven(source: MemorySource, other: PostgresServer, work: Work) -> None:
-    comparison = judged(source, restored(source, other, work), work)
+    comparison = compared(source.record, restored(source, other, work), work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
 
@@ -205,7 +197,7 @@ def test_whatever_is_altered_in_the_copy_is_named(
         with other.connect("altered", client_encoding="UTF8") as connection:
             connection.execute(statement.replace("{t}", table).encode())
         copy = Target("postgres", other.params("altered"), disposable=True)
-        comparison = judged(pristine, copy, work)
+        comparison = compared(pristine.record, copy, work)
     finally:
         other.drop_database("altered")
     assert comparison.level is ProofLevel.NONE
@@ -256,7 +248,7 @@ def test_a_materialized_view_that_writes_does_not_make_its_backup_a_bad_one(
     with postgres.connect("fool") as connection:
         connection.execute(WRITING)
     source = back_up(postgres, "fool", work)
-    comparison = judged(source, restored(source, other, work), work)
+    comparison = compared(source.record, restored(source, other, work), work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
     empty = {gap.name for gap in comparison.unproven if "left empty" in gap.reason}
@@ -367,7 +359,7 @@ def test_a_sequence_that_begins_anew_meanwhile_is_not_proven_and_blames_nobody(
 
         between_snapshot_and_dump(monkeypatch, use, use)
         source = back_up(postgres, "fool", work)
-    comparison = judged(source, restored(source, other, work), work)
+    comparison = compared(source.record, restored(source, other, work), work)
     assert comparison.differences == ()
     assert comparison.proven_share == 1
     assert [gap.name for gap in comparison.unproven] == ["public.round"]
@@ -394,7 +386,7 @@ def test_what_a_standby_has_no_rows_of_is_not_held_against_its_backup(
         connection.execute("INSERT INTO fleeting DEFAULT VALUES")
     caught_up(primary, standby)
     source = back_up(standby, "orders", work)
-    comparison = judged(source, restored(source, other, work), work)
+    comparison = compared(source.record, restored(source, other, work), work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
     unproven = {gap.name for gap in comparison.unproven}

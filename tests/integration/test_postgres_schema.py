@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from backup_lib.comparison import compare
-from backup_lib.model import Comparison, Fingerprint, ProofLevel, Target
+from backup_lib.model import Comparison, ProofLevel, Target
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.postgres.content import ROWS_METHOD
 from backup_lib.stores.postgres.content.schema import Schema, read_schema, steady
@@ -20,9 +20,11 @@ from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.stores.postgres.settings import PostgresSettings
 from backup_lib.stores.postgres.source import PostgresSource
 from backup_lib.work import Work
+from tests.harness.comparing import taken_at_source
 from tests.harness.debian import server_programs
 from tests.harness.memory_set import MemorySet, MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
+from tests.harness.restores import compared
 from tests.harness.rich_schema import DATABASE, NEWER, RICH, ROLES, SUBSCRIPTION
 from tests.harness.schema_alterations import ALTERATIONS
 
@@ -41,17 +43,6 @@ def back_up(server: PostgresServer, name: str, work: Work, **settings: object) -
     source = PostgresSource(name, PostgresSettings.model_validate(given), Path("/"))
     kept = MemorySet()
     return kept.finish(source.backup(kept.sink(), work), name=name)
-
-
-def fingerprint_of(source: MemorySource) -> Fingerprint:
-    taken = source.record.backup.fingerprint
-    assert taken is not None
-    return taken
-
-
-def compared(source: MemorySource, target: Target, work: Work) -> Comparison:
-    found = PostgresRestorer().fingerprint(source.record, target, work)
-    return compare(fingerprint_of(source), found, datetime.now(UTC))
 
 
 def differences(comparison: Comparison) -> set[str]:
@@ -114,15 +105,17 @@ def pair(
 
 
 def test_everything_is_proven_equal_after_a_restore(pair: Pair, work: Work) -> None:
-    comparison = compared(pair.source, pair.copy, work)
+    comparison = compared(pair.source.record, pair.copy, work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
-    assert comparison.equal == len(fingerprint_of(pair.source).items)
-    assert fingerprint_of(pair.source).method == "postgres/3"
+    assert comparison.equal == len(taken_at_source(pair.source.record).items)
+    assert taken_at_source(pair.source.record).method == "postgres/3"
 
 
 def test_what_cannot_be_proven_is_named(pair: Pair, work: Work) -> None:
-    unproven = {(gap.kind, gap.name) for gap in compared(pair.source, pair.copy, work).unproven}
+    unproven = {
+        (gap.kind, gap.name) for gap in compared(pair.source.record, pair.copy, work).unproven
+    }
     assert unproven >= {
         ("user mapping options", "clerk on server far"),
         ("subscription", "sub"),
@@ -132,13 +125,13 @@ def test_what_cannot_be_proven_is_named(pair: Pair, work: Work) -> None:
 
 
 def test_no_secret_and_no_digest_of_one_is_kept(pair: Pair, work: Work) -> None:
-    taken = fingerprint_of(pair.source)
+    taken = taken_at_source(pair.source.record)
     assert SECRET not in repr(taken)
     with pair.server.connect("rich") as connection:
         connection.execute("ALTER USER MAPPING FOR clerk SERVER far OPTIONS (SET password 'other')")
         connection.execute("ALTER SUBSCRIPTION sub CONNECTION 'host=nowhere password=other'")
         try:
-            assert compared(pair.source, pair.copy, work).differences == ()
+            assert compared(pair.source.record, pair.copy, work).differences == ()
         finally:
             connection.execute(
                 b"ALTER USER MAPPING FOR clerk SERVER far OPTIONS (SET password '%s')"
@@ -160,7 +153,7 @@ def test_a_role_that_may_only_read_sees_the_same_schema(pair: Pair, work: Work) 
 
 
 def test_a_manifest_without_definitions_is_compared_by_its_rows(pair: Pair, work: Work) -> None:
-    taken = fingerprint_of(pair.source)
+    taken = taken_at_source(pair.source.record)
     rows = replace(
         taken,
         method=ROWS_METHOD,
@@ -175,7 +168,7 @@ def test_a_manifest_without_definitions_is_compared_by_its_rows(pair: Pair, work
 def test_a_manifest_of_the_older_method_is_compared_without_what_came_later(
     pair: Pair, work: Work
 ) -> None:
-    taken = fingerprint_of(pair.source)
+    taken = taken_at_source(pair.source.record)
     schema = read_schema(
         lambda: pair.origin.connect("rich"), snapshot=None, work=work, with_later=False
     )
@@ -209,10 +202,10 @@ def test_other_encodings_are_proven_too(
     source = back_up(postgres, "enc", work)
     target = Target("postgres", make_server().params(), disposable=True)
     restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
-    comparison = compared(source, restored.target, work)
+    comparison = compared(source.record, restored.target, work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
-    assert any(item.kind == "table comment" for item in fingerprint_of(source).items)
+    assert any(item.kind == "table comment" for item in taken_at_source(source.record).items)
 
 
 # ── every alteration is found, and nothing else ─────────────────────────────────────────────────
@@ -240,7 +233,7 @@ def test_an_alteration_is_found_and_nothing_else(
     statements, expected = ALTERATIONS[name]
     altered.execute(statements.replace("{database}", "altered").encode())
     target = Target("postgres", pair.server.params("altered"), disposable=True)
-    assert differences(compared(pair.source, target, work)) == expected
+    assert differences(compared(pair.source.record, target, work)) == expected
 
 
 # ── circumstances ───────────────────────────────────────────────────────────────────────────────
@@ -260,7 +253,7 @@ def test_what_a_server_counts_for_itself_in_a_columns_options_is_no_difference(
             " WHERE attrelid = 't'::regclass AND attnum > 0"
         )
     target = Target("postgres", postgres.params("counted"), disposable=True)
-    assert differences(compared(source, target, work)) == set()
+    assert differences(compared(source.record, target, work)) == set()
 
 
 def test_what_changes_while_the_dump_runs_is_not_proven_and_no_difference(
@@ -332,10 +325,10 @@ def test_owners_that_a_kept_server_lacks_are_no_difference(
     source = back_up(pair.origin, "owned", work)
     kept = Target("postgres", postgres.params("arrived"))
     restored = PostgresRestorer().restore(source, kept, RestoreOptions(), work)
-    comparison = compared(source, restored.target, work)
+    comparison = compared(source.record, restored.target, work)
     with postgres.connect("arrived") as connection:
         connection.execute("ALTER TABLE t ALTER n SET DEFAULT 7")
-    altered = compared(source, restored.target, work)
+    altered = compared(source.record, restored.target, work)
     postgres.drop_database("arrived")
     pair.origin.drop_database("owned")
     assert any("owners and grants were not restored" in note for note in restored.notes)
@@ -359,7 +352,7 @@ def test_an_older_major_is_proven_but_for_what_is_printed_differently(
     source = back_up(older, "rich", work)
     target = Target("postgres", newest.params(), disposable=True)
     restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
-    comparison = compared(source, restored.target, work)
+    comparison = compared(source.record, restored.target, work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
     printed = {gap.kind for gap in comparison.unproven if "print it differently" in gap.reason}
@@ -367,7 +360,7 @@ def test_an_older_major_is_proven_but_for_what_is_printed_differently(
     assert comparison.proven_share > 0.97
     with newest.connect("rich") as connection:
         connection.execute("ALTER TABLE customers ALTER note SET NOT NULL")
-    assert differences(compared(source, restored.target, work)) == {
+    assert differences(compared(source.record, restored.target, work)) == {
         "table definition public.customers"
     }
     drop_subscriptions(newest, "rich")
@@ -415,7 +408,7 @@ def test_what_is_dumped_in_its_own_way_is_equal_too(pair: Pair, work: Work, name
     source = back_up(pair.origin, "apart", work)
     target = Target("postgres", pair.server.params(), disposable=True)
     restored = PostgresRestorer().restore(source, target, RestoreOptions(), work)
-    comparison = compared(source, restored.target, work)
+    comparison = compared(source.record, restored.target, work)
     pair.server.drop_database("apart")
     pair.origin.drop_database("apart")
     assert comparison.differences == ()

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_lib.comparison import compare
-from backup_lib.model import Comparison, ProofLevel, Target
+from backup_lib.model import ProofLevel, Target
 from backup_lib.services.rehearsal import judge_content
 from backup_lib.stores.base import Restored, RestoreOptions
 from backup_lib.stores.postgres.connection import connect, value
@@ -22,7 +21,7 @@ from restoreproof.verdict import Verdict
 from tests.harness.locales import MONETARY, make_monetary_locale
 from tests.harness.memory_set import MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
-from tests.harness.restores import back_up
+from tests.harness.restores import back_up, compared
 
 
 @pytest.fixture
@@ -64,15 +63,8 @@ def restored(
     return PostgresRestorer().restore(source, target, RestoreOptions(database=database), work)
 
 
-def judged(source: MemorySource, copy: Target, work: Work) -> Comparison:
-    taken = source.record.backup.fingerprint
-    assert taken is not None
-    found = PostgresRestorer().fingerprint(source.record, copy, work)
-    return compare(taken, found, work.clock.now())
-
-
 def assert_proven(source: MemorySource, copy: Target, work: Work) -> None:
-    comparison = judged(source, copy, work)
+    comparison = compared(source.record, copy, work)
     assert comparison.differences == ()
     assert comparison.level is ProofLevel.EXACT
 
@@ -261,7 +253,7 @@ def test_what_the_restore_computed_otherwise_is_said_to_be_that(
         connection.execute(COMPUTED.replace("'my.factor'", "'my.factor', true"))
     source = back_up(postgres, "shop", work)
     try:
-        comparison = judged(source, restored(source, other, work).target, work)
+        comparison = compared(source.record, restored(source, other, work).target, work)
     finally:
         other.drop_database("shop")
     assert [found.name for found in comparison.differences] == ["public.computed"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from backup_lib.comparison import compare
 from backup_lib.model import Comparison, ProofLevel, StoreRecord, Target
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.postgres.restorer import PostgresRestorer
@@ -18,7 +17,7 @@ from backup_lib.work import Work
 from tests.harness.locales import OTHER, make_other_locale
 from tests.harness.memory_set import MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
-from tests.harness.restores import back_up, names, place, sandbox
+from tests.harness.restores import back_up, compared, names, place, sandbox
 
 KIND = "database locale"
 
@@ -46,14 +45,15 @@ def foreign(
     abroad.drop_database("letters")
 
 
-def judged(record: StoreRecord, copy: Target, work: Work) -> Comparison:
-    taken = record.backup.fingerprint
-    assert taken is not None
-    return compare(taken, PostgresRestorer().fingerprint(record, copy, work), work.clock.now())
-
-
 def reasons(comparison: Comparison) -> list[str]:
     return [gap.reason for gap in comparison.unproven if gap.kind == KIND]
+
+
+def the_reason(comparison: Comparison) -> str:
+    """Of a copy in which all else is proven."""
+    assert comparison.level is ProofLevel.EXACT
+    (reason,) = reasons(comparison)
+    return reason
 
 
 def relocate(server: PostgresServer, name: str, locale: str) -> None:
@@ -83,12 +83,12 @@ def test_a_server_with_the_locale_must_restore_it(
 ) -> None:
     target = sandbox(abroad)
     restored = PostgresRestorer().restore(foreign, target, RestoreOptions(database="copy"), work)
-    comparison = judged(foreign.record, restored.target, work)
+    comparison = compared(foreign.record, restored.target, work)
     assert comparison.level is ProofLevel.EXACT
     assert reasons(comparison) == []
     before = names(abroad)
     relocate(abroad, "copy", "C")
-    comparison = judged(foreign.record, restored.target, work)
+    comparison = compared(foreign.record, restored.target, work)
     assert [found.kind for found in comparison.differences] == [KIND]
     assert names(abroad) == before
     abroad.drop_database("copy")
@@ -98,12 +98,10 @@ def test_a_locale_that_the_sandbox_lacks_is_not_proven_and_no_difference(
     other: PostgresServer, foreign: MemorySource, work: Work
 ) -> None:
     restored = PostgresRestorer().restore(foreign, sandbox(other), RestoreOptions(), work)
-    comparison = judged(foreign.record, restored.target, work)
-    assert comparison.level is ProofLevel.EXACT
-    (reason,) = reasons(comparison)
+    reason = the_reason(compared(foreign.record, restored.target, work))
     assert reason.startswith(f"the server lacks the locale {OTHER} (libc): the copy has C")
     relocate(other, "letters", "POSIX")  # which is not what a restore takes instead
-    comparison = judged(foreign.record, restored.target, work)
+    comparison = compared(foreign.record, restored.target, work)
     assert [found.kind for found in comparison.differences] == [KIND]
     other.drop_database("letters")
 
@@ -112,9 +110,7 @@ def test_a_server_that_is_kept_may_have_a_database_of_another_locale(
     foreign: MemorySource, work: Work, lent: Target
 ) -> None:
     restored = PostgresRestorer().restore(foreign, lent, RestoreOptions(), work)
-    comparison = judged(foreign.record, restored.target, work)
-    assert comparison.level is ProofLevel.EXACT
-    (reason,) = reasons(comparison)
+    reason = the_reason(compared(foreign.record, restored.target, work))
     assert f"and the source had {OTHER} (libc)" in reason
 
 
@@ -129,9 +125,7 @@ def test_another_spelling_of_the_same_locale_is_no_difference(
     source._set.record = spelt_otherwise(source.record)
     restored = PostgresRestorer().restore(source, sandbox(other), RestoreOptions(), work)
     before = names(other)
-    comparison = judged(source.record, restored.target, work)
-    assert comparison.level is ProofLevel.EXACT
-    (reason,) = reasons(comparison)
+    reason = the_reason(compared(source.record, restored.target, work))
     assert reason.startswith("the server calls the locale C.UTF8 (builtin) by another name")
     assert names(other) == before
     other.drop_database("spelt")
@@ -145,8 +139,6 @@ def test_a_file_that_does_not_tell_its_locale_is_not_blamed_for_it(
         connection.execute("CREATE TABLE t AS SELECT 'x' AS n")
     record = replace(foreign.record, backup=replace(foreign.record.backup, details={}))
     copy = replace(place(other, "plain"), disposable=True)
-    comparison = judged(record, copy, work)
-    assert comparison.level is ProofLevel.EXACT
-    (reason,) = reasons(comparison)
+    reason = the_reason(compared(record, copy, work))
     assert "does not tell the locale" in reason
     other.drop_database("plain")

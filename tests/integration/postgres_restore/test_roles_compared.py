@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from backup_lib.comparison import compare
-from backup_lib.model import Comparison, Fingerprint, ProofLevel, Target
+from backup_lib.model import ProofLevel, Target
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.postgres.cluster import ROLES_NAME
 from backup_lib.stores.postgres.content.schema.roles import KINDS
 from backup_lib.stores.postgres.restorer import PostgresRestorer
 from backup_lib.work import Work
+from tests.harness.comparing import taken_at_source
 from tests.harness.memory_set import MemorySource
 from tests.harness.postgres import MakeServer, PostgresServer
-from tests.harness.restores import back_up, place, rows, sandbox
+from tests.harness.restores import back_up, compared, place, rows, sandbox
 
 SOURCE = """
 CREATE TABLE t AS SELECT 1 AS n;
@@ -60,21 +61,10 @@ def copy(
     ).target
 
 
-def taken(source: MemorySource) -> Fingerprint:
-    found = source.record.backup.fingerprint
-    assert found is not None
-    return found
-
-
-def compared(source: MemorySource, target: Target, work: Work) -> Comparison:
-    found = PostgresRestorer().fingerprint(source.record, target, work)
-    return compare(taken(source), found, work.clock.now())
-
-
 def test_roles_of_a_rehearsal_are_proven(
     source: MemorySource, copy: tuple[PostgresServer, Target], work: Work
 ) -> None:
-    items = {(item.kind, item.name) for item in taken(source).items}
+    items = {(item.kind, item.name) for item in taken_at_source(source.record).items}
     assert items >= {
         ("role definition", "clerk"),
         ("role definition", '"Mixed Case"'),
@@ -82,7 +72,7 @@ def test_roles_of_a_rehearsal_are_proven(
         ("role settings", "clerk"),
         ("parameter access", "log_min_messages"),
     }
-    found = compared(source, copy[1], work)
+    found = compared(source.record, copy[1], work)
     assert found.differences == ()
     assert found.level is ProofLevel.EXACT
     unproven = {(gap.kind, gap.name) for gap in found.unproven if gap.kind in KINDS}
@@ -141,11 +131,11 @@ def test_a_role_that_is_another_one_in_the_copy_is_found(
     server, target = copy
     with server.connect() as connection:
         connection.execute(change.encode())
-    found = compared(source, target, work)
+    found = compared(source.record, target, work)
     with server.connect() as connection:
         connection.execute(back.encode())
     assert [(one.kind, one.name) for one in found.differences] == [differs]
-    assert compared(source, target, work).differences == ()
+    assert compared(source.record, target, work).differences == ()
 
 
 def test_a_kept_server_has_roles_of_its_own(
@@ -157,7 +147,7 @@ def test_a_kept_server_has_roles_of_its_own(
         connection.execute("ALTER ROLE ALL SET statement_timeout = '5min'")
     options = RestoreOptions(database="staff", globals=True)
     restored = PostgresRestorer().restore(source, place(server, "postgres"), options, work)
-    found = compared(source, restored.target, work)
+    found = compared(source.record, restored.target, work)
     assert found.differences == ()
     unproven = {(gap.kind, gap.name) for gap in found.unproven}
     assert ("role definition", "clerk") in unproven
@@ -207,8 +197,8 @@ def test_a_set_made_before_roles_were_compared_stays_good(
     source: MemorySource, copy: tuple[PostgresServer, Target], work: Work
 ) -> None:
     record = source.record
-    items = tuple(item for item in taken(source).items if item.kind not in KINDS)
-    older = replace(taken(source), items=items)
+    items = tuple(item for item in taken_at_source(source.record).items if item.kind not in KINDS)
+    older = replace(taken_at_source(source.record), items=items)
     record = replace(record, backup=replace(record.backup, fingerprint=older))
     found = PostgresRestorer().fingerprint(record, copy[1], work)
     assert compare(older, found, work.clock.now()).differences == ()
@@ -218,6 +208,6 @@ def test_without_globals_no_role_is_promised(
     origin: PostgresServer, make_server: MakeServer, work: Work
 ) -> None:
     source = back_up(origin, "staff", work, globals=False)
-    assert not [item for item in taken(source).items if item.kind in KINDS]
+    assert not [item for item in taken_at_source(source.record).items if item.kind in KINDS]
     restored = PostgresRestorer().restore(source, sandbox(make_server()), RestoreOptions(), work)
-    assert compared(source, restored.target, work).differences == ()
+    assert compared(source.record, restored.target, work).differences == ()
