@@ -117,14 +117,15 @@ def _fields(value: object) -> object:
     """One dataclass, not what its sequences hold: those are encoded one after the other."""
     if not dataclasses.is_dataclass(value):
         raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+    parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return {
         name: _plain(part) if isinstance(part, Mapping | datetime) else part
-        for name, part in ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        for name, part in parts.items()
     }
 
 
 def _plain(value: object) -> object:
-    """Mappings, tuples and moments as what JSON has."""
+    """Mappings, what they hold, and moments as what JSON has."""
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise ValueError("a key that is not a text")

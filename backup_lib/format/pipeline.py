@@ -167,7 +167,7 @@ class Compressing:
         """End the frame and wait until everything is written."""
         if self.error:  # a source that swallowed it does not get half an artifact stored
             raise self.error
-        last: Iterator[bytes] = self._chunker.finish()  # type: ignore[no-untyped-call] # its stub
+        last: Iterator[bytes] = self._chunker.finish()  # type: ignore[no-untyped-call] # zstandard leaves it untyped
         self._pass_on(last)
         self._output.close()
 

@@ -267,9 +267,8 @@ def _into_server(plan: _Plan) -> Restored:
             for trigger in databases.login_triggers(admin, target, name)
         ]
         if options.globals:
-            notes += restore_settings_of_all(
-                admin, plan.source
-            )  # last: nothing of ours runs under them
+            # last: nothing of ours runs under them
+            notes += restore_settings_of_all(admin, plan.source)
     return replace(restored, notes=tuple(notes))
 
 

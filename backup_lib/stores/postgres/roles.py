@@ -21,8 +21,9 @@ from restoreproof.errors import Inconclusive
 _LARGEST = 256 * 1024 * 1024
 _RESERVED = "pg_"
 _NAME = rb"(\"(?:[^\"]|\"\")*\"|\S+)"
-_OF_ALL = b"ALTER ROLE ALL SET "
-_OF_ALL_NAME = re.compile(re.escape(_OF_ALL) + rb"(\S+) TO ")
+_ALL = "ALL"
+"""As SQL spells all roles at once; a role of that name is quoted."""
+_OF_ALL_NAME = re.compile(rb"ALTER ROLE ALL SET (\S+) TO ")
 _SUPERUSER = re.compile(rb"ALTER ROLE " + _NAME + rb" WITH SUPERUSER ")
 
 
@@ -62,8 +63,8 @@ def restore_roles(
         return ["the set holds no roles"]
     names = sorted(existing_roles(admin))
     script = without_bootstrap_grantor(script)
-    script = b"".join(text for text in statements(script) if not text.startswith(_OF_ALL))
-    kept = without_roles(script, [sql.Identifier(name).as_string(admin) for name in names] + names)
+    spelled = [sql.Identifier(name).as_string(admin) for name in names]
+    kept = without_roles(script, [_ALL, *spelled, *names])
     run_script(target, programs, io.BytesIO(kept), work)
     left = [name for name in names if not name.startswith(_RESERVED)]
     return [f"roles that existed were left as they are: {', '.join(left)}"]

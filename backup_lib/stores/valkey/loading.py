@@ -100,7 +100,7 @@ def load_log(target: Target, work: Work) -> None:
 
 def _expire_nothing(target: Target) -> None:
     with connect(target) as client:
-        client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")  # type: ignore[no-untyped-call]  # its stub
+        client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")  # type: ignore[no-untyped-call]  # valkey-py leaves it untyped
 
 
 def _loaded_bytes(target: Target) -> int:

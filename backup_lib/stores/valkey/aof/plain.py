@@ -202,7 +202,7 @@ def _refuse_unknown(target: Target, names: frozenset[bytes]) -> None:
     with connect(target) as client:
         client.response_callbacks.clear()
         wanted = sorted(names)
-        told = client.execute_command("COMMAND", "INFO", *wanted) if wanted else []  # type: ignore[no-untyped-call]  # its stub
+        told = client.execute_command("COMMAND", "INFO", *wanted) if wanted else []  # type: ignore[no-untyped-call]  # valkey-py leaves it untyped
     unknown = [name for name, about in zip(wanted, told, strict=True) if about is None]
     if unknown:
         named = ", ".join(name.decode("ascii", "backslashreplace")[:40] for name in unknown[:5])

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backup_lib.stores.postgres.content.schema.scope import Majors, facts, listed
+from backup_lib.stores.postgres.content.schema.scope import BOOTSTRAP_ROLE, Majors, facts, listed
 
 _PARAMETER_GRANTS_SINCE = 15
 _MEMBERSHIP_OPTIONS_SINCE = 16
 
-BOOTSTRAP = "SELECT quote_ident(rolname) FROM pg_roles WHERE oid = 10"
+BOOTSTRAP = f"SELECT quote_ident(rolname) FROM pg_roles WHERE oid = {BOOTSTRAP_ROLE}"
 KINDS = ("role definition", "role memberships", "role settings", "parameter access")
 
 
@@ -57,6 +57,6 @@ def queries(majors: Majors) -> Iterator[str]:
             facts("pg_get_userbyid(a.grantee)", "a.privilege_type", "bool_or(a.is_grantable)")
         }
         FROM pg_parameter_acl p, LATERAL aclexplode(p.paracl) a
-        WHERE a.grantee <> 10
+        WHERE a.grantee <> {BOOTSTRAP_ROLE}
         GROUP BY p.parname, a.grantee, a.privilege_type
         """
