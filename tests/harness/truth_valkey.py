@@ -66,6 +66,11 @@ def other_rights(scene: Scene) -> None:
     forge(scene, USERS_ROLE, artifact=change)
 
 
+def one_user_more(scene: Scene) -> None:
+    more = b"user intruder on nopass ~* &* +@all\n"
+    forge(scene, USERS_ROLE, artifact=lambda plain: plain + more)
+
+
 def expire(scene: Scene) -> None:
     """A key that was backed up has expired since."""
     rig = scene.site.rig
@@ -175,6 +180,8 @@ VALKEY_ROWS: tuple[Row, ...] = (
            Rung.CONTENT, store=VALKEY),
     judged("the rights of a user altered, every checksum right", other_rights, FAILED,
            Rung.CONTENT, store=VALKEY),
+    judged("a user added, every checksum right", one_user_more, FAILED, Rung.CONTENT,
+           store=VALKEY),
     judged("a key has expired since: no difference", expire, PASSED, store=VALKEY),
     judged("of a newer format than the disposable server's", need_newer, INCONCLUSIVE,
            Rung.RESTORE, store=VALKEY),

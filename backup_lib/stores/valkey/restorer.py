@@ -73,29 +73,35 @@ class ValkeyRestorer:
 
 
 def _with_users(found: Fingerprint, record: StoreRecord, target: Target) -> Fingerprint:
-    """The users of the copy that the source has too; another version may write them otherwise."""
+    """Of a disposable server all users, of a kept one those that the source has too.
+
+    Another version may write the same rights otherwise, but makes no users of its own.
+    """
     taken = record.backup.fingerprint
     wanted = {i.name for i in taken.items if i.kind == users.KIND} if taken else set()
-    if not wanted:
-        return found
     if not record.artifacts:  # a file of another tool
         return _without(found, wanted, "the file brings no ACL users")
+    if not wanted and not target.disposable:
+        return found
     with connect(target) as client:
         lines = users.read(client)
         here = facts.read(client)
+    known = tuple(line for line in lines or () if users.parts(line)[0] in wanted)
+    others = tuple(line for line in lines or () if users.parts(line)[0] not in wanted)
+    if target.disposable:
+        found = users.with_items(found, users.items(others))
     if lines is None or here.release != facts.release(record.backup.server.version):
         reason = "restored into another version, which may write the same rules in other words"
         return _without(found, wanted, reason)
-    mine = tuple(line for line in lines if users.parts(line)[0] in wanted)
     if target.disposable:
-        return users.with_users(found, users.Users(mine))
+        return users.with_items(found, users.items(known))
     # a server that is kept keeps its users, and missing ones are made only with `globals`
     assert taken is not None
     at_source = {item.name: item.digest for item in taken.items if item.kind == users.KIND}
-    same = tuple(i for i in users.items(mine) if at_source[i.name] == i.digest)
-    others = wanted - {item.name for item in same}
+    same = tuple(i for i in users.items(known) if at_source[i.name] == i.digest)
+    unlike = wanted - {item.name for item in same}
     reason = "not restored into a server that is kept, or kept there as it was"
-    return users.with_items(_without(found, others, reason), same)
+    return users.with_items(_without(found, unlike, reason), same)
 
 
 def _without(found: Fingerprint, wanted: set[str], reason: str) -> Fingerprint:
