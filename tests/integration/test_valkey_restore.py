@@ -14,6 +14,7 @@ from backup_lib.model import Gap, ServerFacts, Target
 from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.valkey import transfer, users
+from backup_lib.stores.valkey.address import connect
 from backup_lib.stores.valkey.disposable import load_stream
 from backup_lib.stores.valkey.foreign import restore_rdb
 from backup_lib.stores.valkey.loading import loading
@@ -360,3 +361,18 @@ def test_assertions_are_commands_that_only_read(backed_up: MemorySource, work: W
         load_stream(io.BytesIO(backed_up.data("data")), server.target, work)
         answers = ValkeyRestorer().check_assertions(server.target, tuple(wanted), work)
     assert {answer.text: answer.held for answer in answers} == wanted
+
+
+def test_an_assertion_compares_the_whole_answer(work: Work) -> None:
+    long = "x" * 150
+    wanted = {
+        f"GET long == {long}": True,
+        f"GET long == {long[:100]}": False,
+        f"GET long == {long}x": False,
+    }
+    with ProcessSandbox().start(ValkeyRecipe(), work) as server:
+        with connect(server.target) as client:
+            client.set("long", long)
+        answers = ValkeyRestorer().check_assertions(server.target, tuple(wanted), work)
+    assert {answer.text: answer.held for answer in answers} == wanted
+    assert all(len(answer.answer) <= 100 for answer in answers)

@@ -63,7 +63,8 @@ def _ask(client: valkey.Valkey, text: str) -> AssertionResult:
         answer = client.execute_command(*words)  # type: ignore[no-untyped-call]
     except valkey.ResponseError as error:
         return AssertionResult(text, None, str(error)[:_LONGEST_ANSWER])
-    return AssertionResult(text, _holds(answer, comparison, wanted), _shown(answer))
+    shown = _shown(answer)[:_LONGEST_ANSWER]
+    return AssertionResult(text, _holds(answer, comparison, wanted), shown)
 
 
 def _only_reads(client: valkey.Valkey, name: str) -> bool:
@@ -84,7 +85,7 @@ def _holds(answer: Any, comparison: str, wanted: str) -> bool | None:  # noqa: A
 
 def _shown(answer: Any) -> str:  # noqa: ANN401  whatever it says
     if isinstance(answer, bytes):
-        return answer.decode("utf-8", "backslashreplace")[:_LONGEST_ANSWER]
+        return answer.decode("utf-8", "backslashreplace")
     if isinstance(answer, list):
         return f"{len(answer)} elements"
     return "nothing" if answer is None else str(answer)
