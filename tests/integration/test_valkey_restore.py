@@ -15,7 +15,7 @@ from backup_lib.sandboxes.process import ProcessSandbox
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.stores.valkey import transfer, users
 from backup_lib.stores.valkey.address import connect
-from backup_lib.stores.valkey.disposable import load_stream
+from backup_lib.stores.valkey.disposable import load_stream, restore_users
 from backup_lib.stores.valkey.foreign import restore_rdb
 from backup_lib.stores.valkey.loading import loading
 from backup_lib.stores.valkey.restorer import ValkeyRestorer
@@ -376,3 +376,19 @@ def test_an_assertion_compares_the_whole_answer(work: Work) -> None:
         answers = ValkeyRestorer().check_assertions(server.target, tuple(wanted), work)
     assert {answer.text: answer.held for answer in answers} == wanted
     assert all(len(answer.answer) <= 100 for answer in answers)
+
+
+def test_users_with_odd_rights_are_read_back_line_by_line(
+    make_valkey_server: MakeValkeyServer, work: Work
+) -> None:
+    server = make_valkey_server()
+    with server.client() as client:
+        client.set("key", "value")
+        command(client, "ACL", "SETUSER", "odd", "on", "nopass", "~a\u2028b", "~a\u0085b", "+get")
+        lines = users.read(client)
+    made = back_up(source_of(server), work)
+    with server.client() as client:
+        client.acl_deluser("odd")
+    restore_users(made, source_of(server).target())
+    with server.client() as client:
+        assert users.read(client) == lines
