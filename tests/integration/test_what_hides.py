@@ -1,0 +1,38 @@
+"""What hides from the tools by where it lies, or by a remark beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hardening.kinds import SCANNERS
+from hardening.model import Scan
+from hardening.scanners.base import Circumstances, Request
+
+TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
+
+
+def scan(tmp_path: Path, kind: str, **settings: str) -> Scan:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    plugin = SCANNERS.load(kind)
+    chosen = plugin.settings().model_validate(settings)
+    scanner = plugin.from_settings(chosen, Circumstances(kind, limit=120.0))
+    return scanner.scan(Request(root=tmp_path / "root", scratch=scratch))
+
+
+def put(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / "root" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.usefixtures("scanner_tools")
+def test_a_secret_is_found_in_tests_examples_and_documents_as_well(tmp_path: Path) -> None:
+    names = ("README.md", "tests/a.ini", "examples/b.txt", "docs/c.md", "usr/share/d.txt")
+    for name in names:
+        put(tmp_path, name, f"token = {TOKEN}\n")
+    done = scan(tmp_path, "trivy", mode="secret")
+    assert {one.place.path for one in done.findings} == set(names)
+    assert done.not_scanned == ()
