@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hardening.model import Scan
+from hardening.model import Cause, NotScanned, Scan
 from hardening.scanners.base import Circumstances, Request
 from hardening.scanners.dockerfiles import is_dockerfile
 from hardening.scanners.files import LARGEST, There, there_is
@@ -60,6 +60,8 @@ disable-allow-rules:
 """
 """By itself it passes over secrets in tests, examples and documents; in an image it may, since
 other people's packages are full of made-up ones."""
+
+_REMARK = re.compile(rb"(?:trivy|tfsec):ignore:", re.IGNORECASE)
 
 _OVER_TIME = "context deadline exceeded"
 
@@ -135,8 +137,17 @@ class Trivy(Plugin[TrivySettings]):
 
     def scan(self, request: Request) -> Scan:
         there = self._there(request.root)
-        scan = self._scan(request, self._expected(there), [gap.name for gap in there.gaps])
-        return replace(scan, not_scanned=(*scan.not_scanned, *there.gaps))
+        expected = self._expected(there)
+        scan = self._scan(request, expected, [gap.name for gap in there.gaps])
+        remarks = (
+            tuple(_switched_off(request.root, expected)) if self._settings.mode == "config" else ()
+        )
+        silenced = {gap.name for gap in remarks}
+        return replace(
+            scan,
+            scanned=tuple(name for name in scan.scanned if name not in silenced),
+            not_scanned=(*scan.not_scanned, *there.gaps, *remarks),
+        )
 
     def _scan(self, request: Request, expected: tuple[str, ...], left_out: Sequence[str]) -> Scan:
         if not expected:
@@ -276,6 +287,21 @@ def _quiet(request: Request) -> list[str]:
         "--skip-version-check",
         "--disable-telemetry",
     ]
+
+
+def _switched_off(root: Path, names: Sequence[str]) -> Iterator[NotScanned]:
+    """Files with a remark that switches rules off in them: Trivy cannot be told to pass over it."""
+    for name in names:
+        try:
+            text = (root / name).read_bytes()
+        except OSError:
+            continue  # Trivy could not read it either, and its report does not have it
+        found = _REMARK.search(text)
+        if found:
+            line = text.count(b"\n", 0, found.start()) + 1
+            reason = f"a remark on line {line} switches rules of Trivy off"
+            hint = "take it out, and put an ignore with its reason into the policy"
+            yield NotScanned(name, reason, hint, Cause.SKIPPED)
 
 
 def _literally(name: str) -> str:

@@ -36,3 +36,15 @@ def test_a_secret_is_found_in_tests_examples_and_documents_as_well(tmp_path: Pat
     done = scan(tmp_path, "trivy", mode="secret")
     assert {one.place.path for one in done.findings} == set(names)
     assert done.not_scanned == ()
+
+
+@pytest.mark.usefixtures("scanner_tools")
+@pytest.mark.parametrize("remark", ["#trivy:ignore:DS-0002", "# trivy:ignore:*", "#tfsec:ignore:*"])
+def test_a_remark_that_switches_trivy_off_is_no_pass(tmp_path: Path, remark: str) -> None:
+    put(tmp_path, "Dockerfile", f"FROM debian:12\n{remark}\nUSER root\nRUN sudo true\n")
+    done = scan(tmp_path, "trivy")
+    assert done.scanned == ()
+    assert [(one.name, "line 2" in one.reason) for one in done.not_scanned] == [
+        ("Dockerfile", True)
+    ]
+    assert "DS-0010" in {one.rule for one in done.findings}  # the rest is told all the same
