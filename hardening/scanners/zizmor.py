@@ -1,18 +1,18 @@
-"""zizmor: security of GitHub workflows. Offline only: what it asks GitHub for needs a token."""
+"""zizmor: GitHub workflows and actions. Offline only: what it asks GitHub for needs a token."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
 from hardening.model import Finding, Place, Severity
 from hardening.scanners.files import without_values
 from hardening.scanners.foreign import Foreign, below, parse_list, severity
+from hardening.scanners.plugin import FileScanner, PathSettings
 from hardening.scanners.programs import Versions
 from hardening.scanners.running import Reading
-from hardening.scanners.workflows import WorkflowScanner, WorkflowSettings
 
 LEVELS = {
     "informational": Severity.INFO,
@@ -31,8 +31,12 @@ jobs:
 """
 
 
-class ZizmorSettings(WorkflowSettings):
+class ZizmorSettings(PathSettings):
     """``[scanner.NAME]`` with ``kind = "zizmor"``."""
+
+    paths: tuple[str, ...] = (".",)
+    """Files and folders, relative to the root; in folders, what is in a ``.github/workflows``, and
+    actions (``action.yml``) wherever they lie."""
 
     persona: str = Field(default="regular", pattern="^(regular|pedantic|auditor)$")
     """How strict it is: ``regular``, ``pedantic`` or ``auditor``."""
@@ -82,7 +86,7 @@ class _Found(Foreign):
     locations: list[_Location] = Field(min_length=1)
 
 
-class Zizmor(WorkflowScanner[ZizmorSettings]):
+class Zizmor(FileScanner[ZizmorSettings]):
     """The scanner."""
 
     tool = "zizmor"
@@ -92,6 +96,11 @@ class Zizmor(WorkflowScanner[ZizmorSettings]):
     control = (".github/workflows/control.yml", _CONTROL)
     # 1 to 3 are failures; from 11 on it is the worst level that was found
     endings = frozenset({0, 11, 12, 13, 14})
+
+    def accepts(self, path: PurePosixPath) -> bool:
+        if path.suffix not in {".yml", ".yaml"}:
+            return False
+        return path.stem == "action" or path.parts[-3:-1] == (".github", "workflows")
 
     def arguments(self, _scratch: Path) -> Sequence[str]:
         return (

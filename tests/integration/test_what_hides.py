@@ -48,3 +48,27 @@ def test_a_remark_that_switches_trivy_off_is_no_pass(tmp_path: Path, remark: str
         ("Dockerfile", True)
     ]
     assert "DS-0010" in {one.rule for one in done.findings}  # the rest is told all the same
+
+
+COMPOSITE = """\
+name: greet
+description: says hello
+runs:
+  using: composite
+  steps:
+    - run: echo ${{ github.event.pull_request.title }}
+      shell: bash
+"""
+
+
+@pytest.mark.usefixtures("scanner_tools")
+def test_actions_are_looked_at_wherever_they_lie(tmp_path: Path) -> None:
+    names = (".github/actions/greet/action.yml", "action.yaml", "tools/greet/action.yml")
+    for name in names:
+        put(tmp_path, name, COMPOSITE)
+    put(tmp_path, "deploy/reaction.yml", "a: 1\n")
+    done = scan(tmp_path, "zizmor")
+    assert done.scanned == tuple(sorted(names))
+    assert done.not_scanned == ()
+    injected = [one.place.path for one in done.findings if one.rule == "template-injection"]
+    assert set(injected) == set(names)
