@@ -128,11 +128,22 @@ def _rule(issue: Issue, policy: Policy, now: datetime, baseline: Counter[str]) -
     by_severity = _rule_by_severity(issue, policy)
     if by_severity.treatment is not Treatment.BLOCKS:
         return by_severity
-    identities = {one.identity for one in issue.findings}
-    if any(baseline[identity] > 0 for identity in identities):
-        baseline.subtract(identities)  # of all its names: one more of the same is new
+    if _is_known(issue, baseline):
+        # of all its names: one more of the same is new
+        baseline.subtract({one.identity for one in issue.findings})
         return Ruling(issue, Treatment.KNOWN, "in the baseline")
     return _graced(issue, policy, now) or by_severity
+
+
+def _is_known(issue: Issue, baseline: Counter[str]) -> bool:
+    """Whether the baseline has it. A tool that had nothing to say then may join in.
+
+    One that had, and says more now, has found something new in the same place: a second secret on
+    a line, for instance.
+    """
+    known = [one for one in issue.findings if baseline[one.identity] > 0]
+    tools = {one.tool for one in known}
+    return bool(known) and all(one in known for one in issue.findings if one.tool in tools)
 
 
 def _rule_by_severity(issue: Issue, policy: Policy) -> Ruling:

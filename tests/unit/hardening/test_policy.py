@@ -215,6 +215,17 @@ def test_one_more_of_the_same_is_new() -> None:
     assert judged(line, again, policy=policy).verdict is Verdict.FAILED
 
 
+def test_a_second_secret_on_a_line_that_the_baseline_knows_is_new() -> None:
+    known = Finding(
+        "restoreproof", "RP-D013", "is a secret", Severity.CRITICAL, Place("Dockerfile", 3), "", "A"
+    )
+    second = replace(known, evidence="B")
+    joined = replace(known, tool="hadolint", rule="DL3064")
+    policy = Policy(baseline={known.identity: 1})
+    assert judged(known, joined, policy=policy).verdict is Verdict.PASSED
+    assert judged(known, second, policy=policy).verdict is Verdict.FAILED
+
+
 def test_what_the_source_answers_is_shown_with_its_reason() -> None:
     judgement = judged(replace(CVE, answered="the argument is ours"))
     assert treatment(judgement) is Treatment.ANSWERED
