@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -170,7 +171,8 @@ def _limits(running: Running) -> Iterator[Seen]:
 
 def _reach(running: Running) -> Iterator[Seen]:
     for mount in running.mounts:
-        source = mount.source.rstrip("/") or "/"
+        source = posixpath.normpath(f"/{mount.source}") if mount.source[:1] == "/" else mount.source
+        source = source.replace("//", "/", 1).rstrip("/") or "/"
         if not mount.is_bind:
             continue
         if source.endswith(_SOCKETS) or source in ("/run", "/var/run"):

@@ -49,11 +49,18 @@ def scan_files(root: Path, options: Options | None = None) -> Scan:
         paths = list(discover(root, options, sheet))
     composed = [path for path in paths if COMPOSE.fullmatch(path.name)]
     builds = scan_into(sheet, root, composed, options)
-    for path in paths:
+    for path in (*paths, *_named_otherwise(root, paths, [build.dockerfile for build in builds])):
         if path not in composed:
             contexts = [build for build in builds if build.dockerfile == path]
             scan_dockerfile(sheet, root, path, options, [build.context for build in contexts])
     return sheet.scan()
+
+
+def _named_otherwise(root: Path, paths: Sequence[Path], built: Iterable[Path]) -> list[Path]:
+    """Dockerfiles that a Compose file names, and whose own names do not say what they are."""
+    top, known = root.resolve(), {Path(os.path.realpath(path)) for path in paths}
+    new = {path for path in built if path.is_relative_to(top) and path.is_file()} - known
+    return sorted(root / path.relative_to(top) for path in new)
 
 
 def scan_compose(

@@ -128,3 +128,26 @@ def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
     ]
     assert len(found) == 2
     assert "hunter2" not in repr(found)
+
+
+def test_a_dockerfile_that_compose_names_is_judged_whatever_its_name(tmp_path: Path) -> None:
+    compose = "services: {a: {build: {context: ., dockerfile: image.df}}}\n"
+    write(tmp_path, {"compose.yaml": compose, "image.df": "FROM debian\nUSER root\n"})
+    scan = scan_files(tmp_path)
+    assert scan.scanned == ("compose.yaml", "image.df")
+    assert ("image.df", 2) in {(one.place.path, one.place.line) for one in scan.findings}
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ("/etc/../etc", "RP-C014"),
+        ("/./", "RP-C014"),
+        ("/srv/../var/run/docker.sock", "RP-C012"),
+        ("/var/../run", "RP-C012"),
+        ("../" * 40, "RP-C014"),
+    ],
+)
+def test_a_mount_is_what_its_path_leads_to(source: str, rule: str, tmp_path: Path) -> None:
+    text = f"services: {{a: {{image: x, volumes: ['{source}:/x']}}}}\n"
+    assert rule in rules(write(tmp_path, {"compose.yaml": text}))
