@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hardening.model import Scan
 from hardening.rules.compose.scan import scan_into, scan_together
+from hardening.rules.compose.service import BuildPlan
 from hardening.rules.context.judge import find_context
 from hardening.rules.context.judge import judge as judge_context
 from hardening.rules.dockerfile.build import Build, read
@@ -49,16 +50,17 @@ def scan_files(root: Path, options: Options | None = None) -> Scan:
         paths = list(discover(root, options, sheet))
     composed = [path for path in paths if COMPOSE.fullmatch(path.name)]
     builds = scan_into(sheet, root, composed, options)
-    for path in (*paths, *_named_otherwise(root, paths, [build.dockerfile for build in builds])):
+    for path in (*paths, *_named_otherwise(root, paths, builds)):
         if path not in composed:
-            contexts = [build for build in builds if build.dockerfile == path]
-            scan_dockerfile(sheet, root, path, options, [build.context for build in contexts])
+            contexts = [one.context for one in builds if one.dockerfile == path and one.context]
+            scan_dockerfile(sheet, root, path, options, contexts)
     return sheet.scan()
 
 
-def _named_otherwise(root: Path, paths: Sequence[Path], built: Iterable[Path]) -> list[Path]:
+def _named_otherwise(root: Path, paths: Sequence[Path], builds: Iterable[BuildPlan]) -> list[Path]:
     """Dockerfiles that a Compose file names, and whose own names do not say what they are."""
     top, known = root.resolve(), {Path(os.path.realpath(path)) for path in paths}
+    built = {build.dockerfile for build in builds if build.dockerfile is not None}
     new = {path for path in built if path.is_relative_to(top) and path.is_file()} - known
     return sorted(root / path.relative_to(top) for path in new)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hardening.rules.compose.inline import judge_inline, read_inline
 from hardening.rules.compose.nodes import Node
 from hardening.rules.compose.project import Project, load
 from hardening.rules.compose.service import (
@@ -49,6 +50,7 @@ def scan_into(sheet: Sheet, root: Path, paths: Sequence[Path], options: Options)
             continue
         sheet.scanned.append(name)
         sheet.found(name, found)
+        judge_inline(sheet, project)
     return plans
 
 
@@ -65,6 +67,7 @@ def scan_together(sheet: Sheet, root: Path, paths: Sequence[Path], options: Opti
         return
     sheet.scanned += [relative(path, root) for path in paths]
     sheet.found(relative(paths[0], root), found)
+    judge_inline(sheet, project)
 
 
 def _judged(project: Project, name: str, plans: list[BuildPlan]) -> list[Found]:
@@ -86,6 +89,8 @@ def _built(project: Project, plan: BuildPlan | None) -> Build | None:
         return None
     given: Mapping[str, str] = {**project.options.build_args, **plan.args}
     try:
+        if plan.dockerfile is None:
+            return read_inline(project, plan)
         raw = read_bounded(plan.dockerfile, project.root, project.options.limits.file_bytes)
         return read(raw, replace(project.options, build_args=given), plan.target)
     except Inconclusive:

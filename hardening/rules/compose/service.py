@@ -18,16 +18,18 @@ class BuildPlan:
     """How a service's image is built here.
 
     Attributes:
-        context: the folder.
-        dockerfile: the file.
+        context: the folder; None where it is a repository elsewhere.
+        dockerfile: the file; None where its text stands in the Compose file.
         target: stage; empty for the last.
         args: values given to it.
+        inline: the text in the Compose file, or None.
     """
 
-    context: Path
-    dockerfile: Path
+    context: Path | None
+    dockerfile: Path | None
     target: str
     args: Mapping[str, str]
+    inline: Node | None = None
 
 
 def build_plan(service: Node) -> BuildPlan | None:
@@ -37,19 +39,18 @@ def build_plan(service: Node) -> BuildPlan | None:
         return None
     named = build.get("context")
     where = build.text or (named.text if named else ".")
-    if "://" in where or where.startswith("git@") or build.get("dockerfile_inline"):
+    inline = build.get("dockerfile_inline")
+    is_elsewhere = "://" in where or where.startswith("git@")
+    if is_elsewhere and inline is None:
         return None
-    context = (build.file.parent / where).resolve()
+    context = None if is_elsewhere else (build.file.parent / where).resolve()
     file = build.get("dockerfile")
     target = build.get("target")
     args = build.get("args")
     given = _pairs(args) if args else {}
-    return BuildPlan(
-        context,
-        (context / (file.text if file else "Dockerfile")).resolve(),
-        target.text if target else "",
-        given,
-    )
+    name = file.text if file else "Dockerfile"
+    dockerfile = None if inline or context is None else (context / name).resolve()
+    return BuildPlan(context, dockerfile, target.text if target else "", given, inline)
 
 
 def running(name: str, service: Node, built: Build | None, root: Path) -> Running:

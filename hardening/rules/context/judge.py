@@ -87,15 +87,17 @@ def find_context(build: Build, dockerfile: Path, root: Path) -> Path:
     )
 
 
-def judge(build: Build, dockerfile: Path, context: Path, root: Path) -> Iterator[Found]:
-    """What is wrong with the context of one Dockerfile.
+def judge(build: Build, dockerfile: Path, context: Path | None, root: Path) -> Iterator[Found]:
+    """What is wrong with the context of one Dockerfile; None where it is a repository elsewhere.
 
     Raises:
-        Inconclusive: it is too large, or its ignore file cannot be judged.
+        Inconclusive: it lies elsewhere, is too large, or its ignore file cannot be judged.
     """
     taken = list(sources(build))
     if not taken:
         return
+    if context is None or not context.resolve().is_relative_to(root.resolve()):
+        raise Inconclusive("its build context lies outside of what is scanned")
     ignore = ignore_for(dockerfile, context, root, build.options.limits)
     whole = next((source for source in taken if source.path == "."), None)
     if whole and ignore.path is None:
