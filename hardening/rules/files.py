@@ -30,10 +30,11 @@ def read_bounded(path: Path, root: Path, most: int) -> bytes:
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its path leads nowhere"
         raise Inconclusive(f"it cannot be read: {reason}") from None
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        raise Inconclusive("it is not a regular file")
     with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise Inconclusive("it is not a regular file")
         if facts.st_size > most:
             size, bound = readable_size(facts.st_size), readable_size(most)
             raise Inconclusive(f"it is {size} large, more than {bound}")
@@ -44,6 +45,18 @@ def read_bounded(path: Path, root: Path, most: int) -> bytes:
     if len(raw) > most:
         raise Inconclusive(f"it is larger than {readable_size(most)}")
     return raw
+
+
+def resolved(path: Path) -> Path:
+    """Where a path leads.
+
+    Raises:
+        Inconclusive: to nothing that can be: it goes in a circle, or is no path at all.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise Inconclusive("a path in it leads nowhere") from None
 
 
 def peek(path: Path, most: int) -> bytes | None:

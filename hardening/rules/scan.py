@@ -58,11 +58,15 @@ def scan_files(root: Path, options: Options | None = None) -> Scan:
 
 
 def _named_otherwise(root: Path, paths: Sequence[Path], builds: Iterable[BuildPlan]) -> list[Path]:
-    """Dockerfiles that a Compose file names, and whose own names do not say what they are."""
+    """Dockerfiles that a Compose file names and that were not found by their own names.
+
+    Those that lie elsewhere or are not there are among them: they are told as gaps.
+    """
     top, known = root.resolve(), {Path(os.path.realpath(path)) for path in paths}
     built = {build.dockerfile for build in builds if build.dockerfile is not None}
-    new = {path for path in built if path.is_relative_to(top) and path.is_file()} - known
-    return sorted(root / path.relative_to(top) for path in new)
+    return sorted(
+        root / path.relative_to(top) if path.is_relative_to(top) else path for path in built - known
+    )
 
 
 def scan_compose(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hardening.rules.compose.interpolate import interpolate, variables
 from hardening.rules.compose.nodes import MOST_BYTES, Node, read
-from hardening.rules.files import read_bounded
+from hardening.rules.files import read_bounded, resolved
 from hardening.rules.options import Options
 from restoreproof.errors import Inconclusive
 
@@ -44,7 +44,7 @@ class Project:
         Raises:
             Inconclusive: it cannot be read or understood.
         """
-        path = path.resolve()
+        path = resolved(path)
         if path in self._documents:
             return self._documents[path]
         if len(self._documents) >= _MOST_FILES:
@@ -86,8 +86,9 @@ def load(paths: Sequence[Path], root: Path, options: Options) -> Project:
 def _services(project: Project, path: Path, depth: int) -> dict[str, Node]:
     if depth > _DEEPEST:
         raise Inconclusive("its includes go round in a circle, or too deep")
-    if path.resolve() in project.loaded:
-        return project.loaded[path.resolve()]
+    key = resolved(path)
+    if key in project.loaded:
+        return project.loaded[key]
     document = project.document(path)
     found: dict[str, Node] = {}
     included = document.get("include")
@@ -102,7 +103,7 @@ def _services(project: Project, path: Path, depth: int) -> dict[str, Node]:
         if service.value is not None and not isinstance(service.value, Mapping):
             raise Inconclusive(f"line {service.line}: a service is not a mapping")
         found[name] = _extended(project, path, service, 0)
-    project.loaded[path.resolve()] = found
+    project.loaded[key] = found
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hardening.rules.compose.nodes import Node
 from hardening.rules.compose.project import environment
 from hardening.rules.dockerfile.build import Build
-from hardening.rules.files import relative
+from hardening.rules.files import relative, resolved
 from hardening.rules.running import Health, Mount, Port, Running
 
 
@@ -33,7 +33,11 @@ class BuildPlan:
 
 
 def build_plan(service: Node) -> BuildPlan | None:
-    """The plan, or None where the service takes an image, or a context from elsewhere."""
+    """The plan, or None where the service takes an image, or a context from elsewhere.
+
+    Raises:
+        Inconclusive: a path in it leads nowhere.
+    """
     build = service.get("build")
     if build is None:
         return None
@@ -43,13 +47,13 @@ def build_plan(service: Node) -> BuildPlan | None:
     is_elsewhere = "://" in where or where.startswith("git@")
     if is_elsewhere and inline is None:
         return None
-    context = None if is_elsewhere else (build.file.parent / where).resolve()
+    context = None if is_elsewhere else resolved(build.file.parent / where)
     file = build.get("dockerfile")
     target = build.get("target")
     args = build.get("args")
     given = _pairs(args) if args else {}
     name = file.text if file else "Dockerfile"
-    dockerfile = None if inline or context is None else (context / name).resolve()
+    dockerfile = None if inline or context is None else resolved(context / name)
     return BuildPlan(context, dockerfile, target.text if target else "", given, inline)
 
 

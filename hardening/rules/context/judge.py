@@ -13,7 +13,7 @@ from pathlib import Path
 from hardening.rules.context.ignore import Ignore, ignore_for
 from hardening.rules.context.sensitive import PEEK, sensitive, sensitive_folder
 from hardening.rules.dockerfile.build import Build
-from hardening.rules.files import entries, peek
+from hardening.rules.files import entries, peek, resolved
 from hardening.rules.options import Limits
 from hardening.rules.rule import Found
 from restoreproof.errors import Inconclusive
@@ -96,7 +96,7 @@ def judge(build: Build, dockerfile: Path, context: Path | None, root: Path) -> I
     taken = list(sources(build))
     if not taken:
         return
-    if context is None or not context.resolve().is_relative_to(root.resolve()):
+    if context is None or not resolved(context).is_relative_to(root.resolve()):
         raise Inconclusive("its build context lies outside of what is scanned")
     ignore = ignore_for(dockerfile, context, root, build.options.limits)
     whole = next((source for source in taken if source.path == "."), None)

@@ -138,6 +138,18 @@ def test_a_dockerfile_that_compose_names_is_judged_whatever_its_name(tmp_path: P
     assert ("image.df", 2) in {(one.place.path, one.place.line) for one in scan.findings}
 
 
+@pytest.mark.parametrize("name", ["../out.df", "nowhere.df", "folder"])
+def test_a_dockerfile_that_compose_names_and_that_cannot_be_read_is_a_gap(
+    name: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    compose = f"services: {{a: {{build: {{context: ., dockerfile: {name}}}}}}}\n"
+    write(root, {"compose.yaml": compose, "../out.df": "FROM a\n", "folder/x": ""})
+    scan = scan_files(root)
+    assert scan.scanned == ("compose.yaml",)
+    assert [Path(one.name).name for one in scan.not_scanned] == [Path(name).name]
+
+
 @pytest.mark.parametrize(
     ("source", "rule"),
     [

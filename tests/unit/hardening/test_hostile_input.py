@@ -171,3 +171,22 @@ def test_a_thousand_dockerfiles_take_less_than_three_seconds(tmp_path: Path) -> 
     scan = scan_files(tmp_path)
     assert len(scan.scanned) == 1000
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "build: loop",
+        "build: {context: ., dockerfile: loop}",
+        'build: "a\\0b"',
+        'build: {dockerfile: "a\\0b"}',
+        'build: {context: loop, dockerfile_inline: "FROM a"}',
+        f"build: {'a' * 5000}",
+        'extends: {file: "a\\0", service: a}',
+    ],
+)
+def test_a_path_that_leads_nowhere_is_a_gap(service: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("loop").symlink_to("loop")
+    text = f"services: {{a: {{{service}}}}}\n"
+    scan = scan_bytes(tmp_path, "compose.yaml", text.encode())
+    assert len(scan.not_scanned) == 1
