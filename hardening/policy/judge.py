@@ -151,21 +151,32 @@ def _rule_by_severity(issue: Issue, policy: Policy) -> Ruling:
         return Ruling(issue, Treatment.REPORTED, "the policy blocks nothing")
     if issue.severity is Severity.UNKNOWN:
         return Ruling(issue, Treatment.BLOCKS, "no tool knows how bad it is: look it up")
-    if issue.severity in policy.block:
+    if policy.block & {issue.severity, *_known(issue)}:
         return Ruling(issue, Treatment.BLOCKS)
     if any(one.severity in policy.stricter.get(one.tool, ()) for one in issue.findings):
         return Ruling(issue, Treatment.BLOCKS, "blocks for this tool")
     return Ruling(issue, Treatment.REPORTED, "below what blocks")
 
 
+def _known(issue: Issue) -> set[Severity]:
+    """What any tool says: a worse word of another one lets nothing pass, whatever blocks."""
+    return {one.severity for one in issue.findings} - {Severity.UNKNOWN}
+
+
 def _graced(issue: Issue, policy: Policy, now: datetime) -> Ruling | None:
-    """Grace counts from the day a vulnerability became known: there is none without that day."""
-    disclosed = [one.disclosed for one in issue.findings if one.disclosed is not None]
-    if issue.fix or not disclosed or not policy.grace:
+    """Grace counts from the day a vulnerability became known: there is none without that day.
+
+    Nor where it is yet to come: such a day is a mistake, and would let pass for ever.
+    """
+    days = [one.disclosed for one in issue.findings if one.disclosed is not None]
+    known = [day for day in days if day <= now]
+    if issue.fix or not known or not policy.grace:
         return None
-    until = min(disclosed) + policy.grace
-    if now > until:
+    first = min(known)
+    if now - first > policy.grace:
         return None
+    left = datetime.max.replace(tzinfo=first.tzinfo) - first
+    until = first + min(policy.grace, left)
     return Ruling(issue, Treatment.GRACE, "nothing mends it yet", until.date())
 
 
@@ -181,7 +192,7 @@ def _matches(ignore: Ignore, issue: Issue) -> bool:
 
 def _holds(ignore: Ignore, policy: Policy, now: datetime) -> bool:
     today = now.date()
-    return today <= ignore.expires <= today + policy.longest
+    return timedelta(0) <= ignore.expires - today <= policy.longest
 
 
 def _covers(statement: VexStatement, issue: Issue) -> bool:
@@ -218,7 +229,7 @@ def _about(
         if ignore.expires < today:
             text = f"the ignore of {ignore.id} expired on {ignore.expires}"
             yield about("ignore-expired", text, Severity.MEDIUM, ignore.id, ignore.owner)
-        elif ignore.expires > today + policy.longest:
+        elif ignore.expires - today > policy.longest:
             days = policy.longest.days
             text = f"the ignore of {ignore.id} expires later than {days} days ahead"
             yield about("ignore-too-long", text, Severity.MEDIUM, ignore.id, ignore.owner)

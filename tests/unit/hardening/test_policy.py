@@ -183,6 +183,29 @@ def test_there_is_no_grace_for_what_can_be_mended_or_has_no_day() -> None:
     assert judged(replace(UNFIXABLE, disclosed=None), policy=policy).verdict is Verdict.FAILED
 
 
+@pytest.mark.parametrize("day", [NOW + timedelta(seconds=1), datetime.max.replace(tzinfo=UTC)])
+def test_a_day_that_has_not_come_gives_no_grace(day: datetime) -> None:
+    policy = Policy(grace=timedelta(days=30))
+    later = replace(UNFIXABLE, disclosed=day)
+    assert judged(later, policy=policy).verdict is Verdict.FAILED
+    assert treatment(judged(later, replace(UNFIXABLE, tool="other"), policy=policy)) is (
+        Treatment.GRACE
+    )
+
+
+def test_no_length_of_time_is_too_long_to_judge_by() -> None:
+    policy = Policy(grace=timedelta.max, longest=timedelta.max, ignores=(IGNORE,))
+    assert treatment(judged(UNFIXABLE, policy=policy)) is Treatment.IGNORED
+    assert treatment(judged(UNFIXABLE, policy=replace(policy, ignores=()))) is Treatment.GRACE
+
+
+def test_a_worse_word_of_another_tool_lets_nothing_pass() -> None:
+    policy = Policy(block=frozenset({Severity.LOW}))
+    low = replace(CVE, severity=Severity.LOW)
+    assert judged(low, policy=policy).verdict is Verdict.FAILED
+    assert judged(low, replace(CVE, tool="other"), policy=policy).verdict is Verdict.FAILED
+
+
 @pytest.mark.parametrize(
     ("packages", "covered"),
     [(("django@1.2",), True), (("django",), True), (("django@1.3",), False), (("flask",), False)],
