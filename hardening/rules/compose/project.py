@@ -14,6 +14,9 @@ from restoreproof.errors import Inconclusive
 
 _MOST_FILES = 50
 _DEEPEST = 20
+SHARED = ("volumes", "secrets", "configs")
+"""What services of all files of a project may use by its name."""
+
 _REPLACED = frozenset(("command", "entrypoint", "test"))
 _NAMED = frozenset(("environment", "labels", "args", "sysctls", "extra_hosts"))
 _BY_TARGET = frozenset(("volumes", "tmpfs", "secrets", "configs", "devices"))
@@ -27,6 +30,7 @@ class Project:
         root: nothing outside of it is read.
         options: settings of the rules.
         services: by name, merged.
+        shared: ``volumes``, ``secrets`` and ``configs``, each by name, merged.
         lines: physical lines of every file that was read.
         loaded: the services of every file that was read, so that none is merged twice.
     """
@@ -34,6 +38,9 @@ class Project:
     root: Path
     options: Options
     services: dict[str, Node] = field(default_factory=dict)
+    shared: dict[str, dict[str, Node]] = field(
+        default_factory=lambda: {kind: {} for kind in SHARED}
+    )
     lines: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     _documents: dict[Path, Node] = field(default_factory=dict)
     loaded: dict[Path, dict[str, Node]] = field(default_factory=dict)
@@ -96,6 +103,7 @@ def _services(project: Project, path: Path, depth: int) -> dict[str, Node]:
         named = entry.get("path") or entry
         for file in named.items:
             found |= _services(project, path.parent / file.text, depth + 1)
+    _share(project, document)
     listed = document.get("services")
     if listed is not None and not isinstance(listed.value, Mapping):
         raise Inconclusive(f"line {listed.line}: services is not a mapping")
@@ -105,6 +113,13 @@ def _services(project: Project, path: Path, depth: int) -> dict[str, Node]:
         found[name] = _extended(project, path, service, 0)
     project.loaded[key] = found
     return found
+
+
+def _share(project: Project, document: Node) -> None:
+    for kind, known in project.shared.items():
+        found = document.get(kind)
+        for name, node in found.mapping.items() if found else ():
+            known[name] = merged(known[name], node) if name in known else node
 
 
 def _extended(project: Project, path: Path, service: Node, depth: int) -> Node:

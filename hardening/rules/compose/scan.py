@@ -35,13 +35,13 @@ def scan_into(sheet: Sheet, root: Path, paths: Sequence[Path], options: Options)
         name = relative(path, root)
         try:
             project = load(_merged_with(path, paths), root, options)
+            if _is_fragment(project) and (base := _main_beside(path, paths)):
+                project = load([base, path], root, options)
             if not project.services and path.name not in _MAIN:
                 sheet.scanned.append(name)
                 continue
             if not project.services:
                 raise Inconclusive("it has no services")
-            if _is_fragment(project) and (base := _main_beside(path, paths)):
-                project = load([base, path], root, options)
             found = [
                 one for service in project.services for one in _judged(project, service, plans)
             ]
@@ -75,7 +75,7 @@ def _judged(project: Project, name: str, plans: list[BuildPlan]) -> list[Found]:
     plan = build_plan(service)
     if plan is not None:
         plans.append(plan)
-    container = running(name, service, _built(project, plan), project.root)
+    container = running(name, service, _built(project, plan), project.root, project.shared)
     found = list(judge(container, "C"))
     for capability, item in unexplained_capabilities(service, project.lines):
         path = relative(item.file, project.root.resolve())
@@ -109,6 +109,8 @@ def _merged_with(path: Path, paths: Sequence[Path]) -> list[Path]:
 
 
 def _is_fragment(project: Project) -> bool:
+    if not project.services:
+        return any(project.shared.values())
     return any(not _starts_something(service) for service in project.services.values())
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardening.rules.compose.mounts import mounts, tmpfs_volumes
 from hardening.rules.compose.nodes import Node
 from hardening.rules.compose.project import environment
 from hardening.rules.dockerfile.build import Build
 from hardening.rules.files import relative, resolved
-from hardening.rules.running import Health, Mount, Port, Running
+from hardening.rules.running import Health, Port, Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,13 @@ def build_plan(service: Node) -> BuildPlan | None:
     return BuildPlan(context, dockerfile, target.text if target else "", given, inline)
 
 
-def running(name: str, service: Node, built: Build | None, root: Path) -> Running:
+def running(
+    name: str,
+    service: Node,
+    built: Build | None,
+    root: Path,
+    shared: Mapping[str, Mapping[str, Node]],
+) -> Running:
     """How the service's container will run.
 
     Args:
@@ -65,11 +72,11 @@ def running(name: str, service: Node, built: Build | None, root: Path) -> Runnin
         service: merged.
         built: its evaluated Dockerfile, where it is built here and was readable.
         root: for paths in the report.
+        shared: volumes, secrets and configs of the project.
     """
     user = service.get("user")
     image = service.get("image")
     from_build = built.user() if built else None
-    volumes = tuple(_mounts(service))
     return Running(
         name=name,
         image="" if service.get("build") else (image.text if image else ""),
@@ -80,8 +87,8 @@ def running(name: str, service: Node, built: Build | None, root: Path) -> Runnin
         cap_add=_texts(service, "cap_add"),
         cap_drop=_texts(service, "cap_drop"),
         security_opt=_texts(service, "security_opt"),
-        tmpfs=(*_texts(service, "tmpfs"), *_tmpfs_volumes(service)),
-        mounts=volumes,
+        tmpfs=(*_texts(service, "tmpfs"), *tmpfs_volumes(service)),
+        mounts=tuple(mounts(service, shared)),
         has_pids_limit=_is_limited(service, "pids_limit", "pids"),
         has_memory_limit=_is_limited(service, "mem_limit", "memory"),
         has_cpu_limit=_is_limited(service, "cpus", "cpus") or _is_limited(service, "cpu_quota", ""),
@@ -143,46 +150,6 @@ def _is_limited(service: Node, key: str, resource: str) -> bool:
         if found is not None and found.text.strip() not in ("", "0", "-1", "0.0"):
             return True
     return False
-
-
-def _volumes(service: Node) -> tuple[Node, ...]:
-    found = service.get("volumes")
-    return found.items if found else ()
-
-
-def _tmpfs_volumes(service: Node) -> Iterator[str]:
-    for item in _volumes(service):
-        kind, target = item.get("type"), item.get("target")
-        if kind and kind.text == "tmpfs" and target:
-            yield target.text
-
-
-def _mounts(service: Node) -> Iterator[Mount]:
-    for item in _volumes(service):
-        if item.text:
-            parts = item.text.split(":")
-            source = parts[0] if len(parts) > 1 else ""
-            target = parts[1] if len(parts) > 1 else parts[0]
-            options = parts[2].split(",") if len(parts) > 2 else []
-            is_bind = source.startswith((".", "/", "~"))
-            yield Mount(_absolute(source, item), target, is_bind, "ro" in options)
-            continue
-        kind, source_node, target_node = item.get("type"), item.get("source"), item.get("target")
-        if kind and kind.text in ("bind", "volume"):
-            source = source_node.text if source_node else ""
-            is_bind = kind.text == "bind"
-            yield Mount(
-                _absolute(source, item) if is_bind else source,
-                target_node.text if target_node else "",
-                is_bind,
-                _is_true(item, "read_only"),
-            )
-
-
-def _absolute(source: str, item: Node) -> str:
-    if not source.startswith("."):
-        return source
-    return str((item.file.parent / source).absolute())
 
 
 def _ports(service: Node) -> Iterator[Port]:

@@ -163,3 +163,69 @@ def test_a_dockerfile_that_compose_names_and_that_cannot_be_read_is_a_gap(
 def test_a_mount_is_what_its_path_leads_to(source: str, rule: str, tmp_path: Path) -> None:
     text = f"services: {{a: {{image: x, volumes: ['{source}:/x']}}}}\n"
     assert rule in rules(write(tmp_path, {"compose.yaml": text}))
+
+
+def bound(device: str, options: str = "o: bind, type: none") -> str:
+    return f"volumes: {{v: {{driver_opts: {{{options}, device: {device}}}}}}}\n"
+
+
+MOUNTS = (
+    "services: {a: {image: x, volumes: ['v:/x']}}\n",
+    "services: {a: {image: x, volumes: [{type: volume, source: v, target: /x}]}}\n",
+)
+
+
+@pytest.mark.parametrize("service", MOUNTS)
+@pytest.mark.parametrize(
+    ("volumes", "rule"),
+    [
+        (bound("/var/run/docker.sock"), "RP-C012"),
+        (bound("/etc/../etc", "o: 'ro,rbind'"), "RP-C014"),
+        (bound("/etc", "o: [bind]"), "RP-C014"),
+        (bound("../" * 40, "o: bind"), "RP-C014"),
+        (bound("'${UNSET:-/root}'"), "RP-C014"),
+    ],
+)
+def test_a_named_volume_that_is_a_bind_is_judged_as_one(
+    service: str, volumes: str, rule: str, tmp_path: Path
+) -> None:
+    assert rule in rules(write(tmp_path, {"compose.yaml": service + volumes}))
+    apart = {"a/one.yaml": service, "a/two.yaml": volumes}
+    write(tmp_path, apart)
+    together = scan_compose([tmp_path / name for name in apart])
+    assert rule in {one.rule for one in together.findings}
+
+
+@pytest.mark.parametrize("name", ["compose.override.yaml", "compose.prod.yaml"])
+def test_a_volume_is_what_the_file_beside_makes_of_it(name: str, tmp_path: Path) -> None:
+    plain = MOUNTS[0] + "volumes: {v: {driver: local}}\n"
+    write(tmp_path, {"compose.yaml": plain, name: bound("/etc")})
+    assert "RP-C014" in rules(tmp_path)
+
+
+def test_a_volume_of_an_included_file_counts(tmp_path: Path) -> None:
+    write(tmp_path, {"compose.yaml": f"include: [b.yml]\n{MOUNTS[0]}", "b.yml": bound("/etc")})
+    assert "RP-C014" in rules(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MOUNTS[0] + bound("/srv/data"),
+        MOUNTS[0] + bound("/etc", "type: nfs, o: 'addr=10.0.0.1,rw'"),
+        MOUNTS[0] + "volumes: {w: {driver_opts: {type: none, o: bind, device: /etc}}}\n",
+        MOUNTS[0],
+    ],
+)
+def test_other_named_volumes_are_no_binds(text: str, tmp_path: Path) -> None:
+    assert not rules(write(tmp_path, {"compose.yaml": text})) & {"RP-C012", "RP-C014"}
+
+
+@pytest.mark.parametrize("kind", ["secrets", "configs"])
+def test_a_secret_is_a_mount_of_its_file(kind: str, tmp_path: Path) -> None:
+    for use in ("s", "{source: s, target: /x}"):
+        text = f"services: {{a: {{image: x, {kind}: [{use}]}}}}\n{kind}: {{s: {{file: %s}}}}\n"
+        write(tmp_path, {"compose.yaml": text % "/var/run/docker.sock"})
+        assert "RP-C012" in rules(tmp_path)
+        write(tmp_path, {"compose.yaml": text % "secrets/s.txt"})
+        assert "RP-C012" not in rules(tmp_path)
