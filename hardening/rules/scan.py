@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hardening.model import Scan
+from hardening.recognise import is_compose, is_dockerfile
 from hardening.rules.compose.scan import scan_into, scan_together
 from hardening.rules.compose.service import BuildPlan
 from hardening.rules.context.judge import find_context
@@ -18,16 +18,6 @@ from hardening.rules.files import read_bounded, relative
 from hardening.rules.options import Options
 from hardening.rules.sheet import Sheet
 from restoreproof.errors import Inconclusive, UsageError
-
-_DOCKERFILE = re.compile(
-    r"(?:dockerfile|containerfile)(?:[.-].+)?|.+\.(?:dockerfile|containerfile)",
-    re.IGNORECASE | re.DOTALL,
-)
-_NOT_DOCKERFILE = re.compile(
-    r".*\.(?:dockerignore|md|rst|txt|j2|jinja2?|tmpl|tpl|py|pyc|js|ts|go|json|ya?ml|orig|bak|swp)|.*~",
-    re.IGNORECASE | re.DOTALL,
-)
-COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml")
 
 
 def scan_files(root: Path, options: Options | None = None) -> Scan:
@@ -48,7 +38,7 @@ def scan_files(root: Path, options: Options | None = None) -> Scan:
         paths, root = [root], root.parent
     else:
         paths = list(discover(root, options, sheet))
-    composed = [path for path in paths if COMPOSE.fullmatch(path.name)]
+    composed = [path for path in paths if is_compose(path)]
     builds = scan_into(sheet, root, composed, options)
     for path in (*paths, *_named_otherwise(root, paths, builds)):
         if path not in composed:
@@ -120,7 +110,7 @@ def _contexts(
 
 
 def discover(root: Path, options: Options, sheet: Sheet) -> Iterator[Path]:
-    """Files that look like ours by name, in a steady order. Links to folders are not followed."""
+    """Dockerfiles and Compose files, in a steady order. Links to folders are not followed."""
     seen = 0
 
     def report(error: OSError) -> None:
@@ -134,10 +124,6 @@ def discover(root: Path, options: Options, sheet: Sheet) -> Iterator[Path]:
             if seen > options.limits.files:
                 sheet.missed(str(root), Inconclusive(f"more than {options.limits.files} files"))
                 return
-            if COMPOSE.fullmatch(name) or is_dockerfile(name):
-                yield Path(folder, name)
-
-
-def is_dockerfile(name: str) -> bool:
-    """Whether a file of that name is taken for a Dockerfile."""
-    return bool(_DOCKERFILE.fullmatch(name)) and not _NOT_DOCKERFILE.fullmatch(name)
+            path = Path(folder, name)
+            if is_dockerfile(path) or is_compose(path):
+                yield path

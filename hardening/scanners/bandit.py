@@ -58,7 +58,7 @@ class Bandit(FileScanner[BanditSettings]):
     report = "bandit.json"
     largest = 16 << 20  # generated modules are long
 
-    def accepts(self, path: PurePosixPath) -> bool:
+    def accepts(self, path: PurePosixPath, _root: Path) -> bool:
         return path.suffix == ".py"
 
     def arguments(self, scratch: Path) -> Sequence[str]:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field
 
 from hardening.model import Cause, Finding, NotScanned, Place, Severity
+from hardening.recognise import is_compose, overridden
 from hardening.scanners.files import line_of, without_values
 from hardening.scanners.foreign import Foreign, Unreadable, below, parse, severity
 from hardening.scanners.plugin import FileScanner, PathSettings
@@ -21,7 +22,6 @@ LEVELS = {
     "critical": Severity.CRITICAL,
 }
 
-_NAMES = ("compose", "docker-compose")
 _FORMAT = "2"
 
 
@@ -74,20 +74,17 @@ class ComposeLint(FileScanner[ComposeLintSettings]):
     )
     configuration = ("compose-lint.yml", "rules: {}\n")
 
-    def accepts(self, path: PurePosixPath) -> bool:
-        return is_compose_file(path)
+    def accepts(self, path: PurePosixPath, root: Path) -> bool:
+        """All but what it merges by itself: ``compose.override.yaml`` beside ``compose.yaml``."""
+        here = root / path
+        is_merged = any(Path(base).is_file() for base in overridden(here))
+        return is_compose(here) and not is_merged
 
     def arguments(self, scratch: Path) -> Sequence[str]:
         return ("check", "--format", "json", "--config", str(scratch / "compose-lint.yml"))
 
     def reading(self, raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:
         return read(raw, root, files)
-
-
-def is_compose_file(path: PurePosixPath) -> bool:
-    """Whether a file is named as Compose names its own; overrides are merged into these."""
-    stem = path.name.partition(".")[0]
-    return stem in _NAMES and path.suffix in {".yaml", ".yml"} and ".override." not in path.name
 
 
 def read(raw: bytes, root: Path, files: tuple[str, ...]) -> Reading:

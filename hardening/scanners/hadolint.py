@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from hardening.model import Cause, Finding, NotScanned, Place, Severity
-from hardening.scanners.dockerfiles import is_dockerfile
+from hardening.recognise import is_dockerfile
 from hardening.scanners.files import line_of, without_values
 from hardening.scanners.foreign import Foreign, below, parse_list, severity
 from hardening.scanners.plugin import FileScanner, PathSettings
@@ -48,8 +48,8 @@ class Hadolint(FileScanner[HadolintSettings]):
     control = ("control.Dockerfile", "FROM debian:latest\n")
     configuration = ("hadolint.yaml", "ignored: []\n")
 
-    def accepts(self, path: PurePosixPath) -> bool:
-        return is_dockerfile(path)
+    def accepts(self, path: PurePosixPath, root: Path) -> bool:
+        return is_dockerfile(root / path)
 
     def arguments(self, scratch: Path) -> Sequence[str]:
         return (

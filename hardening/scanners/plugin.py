@@ -74,8 +74,8 @@ class FileScanner(Plugin[P], ABC):
     endings: ClassVar[frozenset[int]] = frozenset({0, 1})
 
     @abstractmethod
-    def accepts(self, path: PurePosixPath) -> bool:
-        """Whether a file in a folder is one of its own, by its name."""
+    def accepts(self, path: PurePosixPath, root: Path) -> bool:
+        """Whether a file in a folder is one of its own; the path is relative to the root."""
 
     @abstractmethod
     def arguments(self, scratch: Path) -> Sequence[str]:
@@ -94,7 +94,7 @@ class FileScanner(Plugin[P], ABC):
         named = self._settings.paths
         return there_is(
             root,
-            lambda path: str(path) in named or self.accepts(path),
+            lambda path: str(path) in named or self.accepts(path, root),
             named,
             demanded="paths" in self._settings.model_fields_set,
             most=self.largest,

@@ -19,8 +19,8 @@ from typing import Literal
 from pydantic import Field
 
 from hardening.model import Cause, NotScanned, Scan
+from hardening.recognise import is_dockerfile
 from hardening.scanners.base import Circumstances, Request
-from hardening.scanners.dockerfiles import is_dockerfile
 from hardening.scanners.files import LARGEST, There, there_is
 from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, find_program, network_env
@@ -52,6 +52,9 @@ _CONTROLS = {
 }
 PIP_LOCKS = ("--file-patterns", r"pip:(^|/)requirements([-_./][\w.-]+)*\.txt$")
 """By itself it knows ``requirements.txt`` only, not ``requirements/NAME.txt``."""
+
+_OWN_NAMES = re.compile(r"(?:Docker|Container)file")
+"""Dockerfiles that it surely takes for such; it is told the names of all others."""
 
 _EVERYWHERE = """\
 disable-allow-rules:
@@ -121,7 +124,12 @@ class Trivy(Plugin[TrivySettings]):
         skipped = self._settings.skip
         if mode == "config":
             return there_is(
-                root, is_dockerfile, start, demanded=True, skipped=skipped, most=LARGEST
+                root,
+                lambda path: is_dockerfile(root / path),
+                start,
+                demanded=True,
+                skipped=skipped,
+                most=LARGEST,
             )
         if mode in {"secret", "fs"}:
             return there_is(
@@ -189,6 +197,9 @@ class Trivy(Plugin[TrivySettings]):
             command += ["--scanners", ",".join(_SCANNERS[mode])]
         if mode == "fs":
             command += PIP_LOCKS
+        for name in sorted({Path(one).name for one in expected}) if mode == "config" else ():
+            if not _OWN_NAMES.fullmatch(name):
+                command += ["--file-patterns", f"dockerfile:(^|/){_exactly(name)}$"]
         if mode == "image":
             command += ["--image-config-scanners", "misconfig,secret"]
         for folder in self._settings.skip:
@@ -307,6 +318,13 @@ def _switched_off(root: Path, names: Sequence[str]) -> Iterator[NotScanned]:
 def _literally(name: str) -> str:
     """A path as a pattern of Trivy that matches nothing else."""
     return re.sub(r"([\\*?\[\]{}])", r"\\\1", name)
+
+
+def _exactly(name: str) -> str:
+    """A name as an expression that matches nothing else; commas would part it."""
+    return "".join(
+        char if char.isascii() and char.isalnum() else f"\\x{{{ord(char):x}}}" for char in name
+    )
 
 
 def default_cache() -> Path:

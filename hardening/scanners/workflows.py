@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from hardening.scanners.plugin import FileScanner, PathSettings
@@ -22,5 +22,5 @@ W = TypeVar("W", bound=WorkflowSettings)
 class WorkflowScanner(FileScanner[W], ABC):
     """A scanner of workflows."""
 
-    def accepts(self, path: PurePosixPath) -> bool:
+    def accepts(self, path: PurePosixPath, _root: Path) -> bool:
         return path.suffix in {".yml", ".yaml"}

@@ -97,7 +97,7 @@ class Zizmor(FileScanner[ZizmorSettings]):
     # 1 to 3 are failures; from 11 on it is the worst level that was found
     endings = frozenset({0, 11, 12, 13, 14})
 
-    def accepts(self, path: PurePosixPath) -> bool:
+    def accepts(self, path: PurePosixPath, _root: Path) -> bool:
         if path.suffix not in {".yml", ".yaml"}:
             return False
         return path.stem == "action" or path.parts[-3:-1] == (".github", "workflows")

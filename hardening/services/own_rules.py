@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from hardening.model import Cause, NotScanned, Scan
+from hardening.recognise import is_compose, is_dockerfile
 from hardening.rules import CopyOwnership, Options, scan_files
 from hardening.rules.rule import TOOL
-from hardening.rules.scan import COMPOSE, is_dockerfile
 from hardening.scanners.base import Request
 from hardening.scanners.files import there_is
 from hardening.scanners.plugin import Plugin
@@ -43,7 +43,7 @@ class OwnRules(Plugin[OwnRulesSettings]):
     model = OwnRulesSettings
 
     def expected(self, root: Path) -> tuple[str, ...]:
-        return there_is(root, _is_ours).names
+        return there_is(root, lambda path: _is_ours(root / path)).names
 
     def scan(self, request: Request) -> Scan:
         options = options_of(self._settings)
@@ -79,8 +79,8 @@ def options_of(settings: OwnRulesSettings) -> Options:
     return replace(options, denied_tools=frozenset(settings.denied_tools))
 
 
-def _is_ours(path: PurePosixPath) -> bool:
-    return is_dockerfile(path.name) or COMPOSE.fullmatch(path.name) is not None
+def _is_ours(path: Path) -> bool:
+    return is_dockerfile(path) or is_compose(path)
 
 
 def _told(call: Callable[[], Scan], name: str) -> Scan:

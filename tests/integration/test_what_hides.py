@@ -72,3 +72,48 @@ def test_actions_are_looked_at_wherever_they_lie(tmp_path: Path) -> None:
     assert done.not_scanned == ()
     injected = [one.place.path for one in done.findings if one.rule == "template-injection"]
     assert set(injected) == set(names)
+
+
+DOCKERFILES = {
+    *("Dockerfile_prod", "Dockerfile-prod", "DOCKERFILE.x", "Dockerfile2", "a.b/Dockerfile.a.b"),
+    *("prod-dockerfile", "Dockerfile.go", "dockerfile", "sub/Dockerfile.,[a] b{1}$"),
+    *("Dockerfile_\u00e9", "odd/Dockerfile"),
+}
+
+
+@pytest.mark.usefixtures("scanner_tools")
+@pytest.mark.parametrize("kind", ["trivy", "hadolint", "restoreproof"])
+def test_dockerfiles_are_looked_at_whatever_they_are_called(kind: str, tmp_path: Path) -> None:
+    for name in DOCKERFILES:
+        put(tmp_path, name, "FROM debian:latest\nUSER root\n")
+    done = scan(tmp_path, kind)
+    assert done.not_scanned == ()
+    assert set(done.scanned) == DOCKERFILES
+    assert {one.place.path for one in done.findings} == DOCKERFILES
+
+
+COMPOSE_FILES = (
+    *("prod.compose.yml", "docker-compose_prod.yml", "docker-compose.YML", "stack.yml"),
+    *("docker-compose-prod.yml", "alone/compose.override.yml", "compose.prod.override.yml"),
+)
+
+
+@pytest.mark.usefixtures("scanner_tools")
+@pytest.mark.parametrize("kind", ["compose-lint", "restoreproof"])
+def test_compose_files_are_looked_at_whatever_they_are_called(kind: str, tmp_path: Path) -> None:
+    for name in COMPOSE_FILES:
+        put(tmp_path, name, "services:\n  a:\n    image: x\n    privileged: true\n")
+    put(tmp_path, "config/services.yaml", "services:\n  App\\A: {class: A}\n")
+    done = scan(tmp_path, kind)
+    assert set(done.scanned) == set(COMPOSE_FILES)
+    assert {one.place.path for one in done.findings} == set(COMPOSE_FILES)
+
+
+@pytest.mark.usefixtures("scanner_tools")
+@pytest.mark.parametrize("kind", ["compose-lint", "restoreproof"])
+@pytest.mark.parametrize("name", ["compose.override.yaml", "compose.override.yml"])
+def test_an_override_is_judged_by_all(kind: str, name: str, tmp_path: Path) -> None:
+    put(tmp_path, "compose.yaml", "services:\n  a:\n    image: x\n")
+    put(tmp_path, name, "services:\n  a:\n    privileged: true\n")
+    done = scan(tmp_path, kind)
+    assert {"CL-0002", "RP-C003"} & {one.rule for one in done.findings}

@@ -7,46 +7,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hardening.scanners.compose_lint import is_compose_file
-from hardening.scanners.dockerfiles import is_dockerfile
 from hardening.scanners.files import there_is, vendored_below, without_values
 from hardening.scanners.foreign import below
 from tests.harness.forked import run_forked
-
-
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [
-        ("Dockerfile", True),
-        ("dockerfile", True),
-        ("Containerfile", True),
-        ("Dockerfile.dev", True),
-        ("web.Dockerfile", True),
-        ("a/b/Dockerfile", True),
-        ("Dockerfile.dockerignore", False),
-        ("dockerfile.py", False),
-        ("Dockerfile.j2", False),
-        ("dockerfiles.md", False),
-        ("README", False),
-    ],
-)
-def test_what_is_a_dockerfile(name: str, is_one: bool) -> None:
-    assert is_dockerfile(PurePosixPath(name)) is is_one
-
-
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [
-        ("compose.yaml", True),
-        ("docker-compose.yml", True),
-        ("compose.prod.yml", True),
-        ("compose.override.yml", False),  # is merged into the one beside it
-        ("composer.yml", False),
-        ("compose.json", False),
-    ],
-)
-def test_what_is_a_compose_file(name: str, is_one: bool) -> None:
-    assert is_compose_file(PurePosixPath(name)) is is_one
 
 
 def test_no_link_is_followed_and_installed_packages_are_left_out(tmp_path: Path) -> None:
