@@ -7,8 +7,9 @@ no severities: they are unknown until another tool, or the policy, gives them.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ from hardening.model import Cause, Finding, NotScanned, Place, Scan, Severity
 from hardening.scanners.base import Request
 from hardening.scanners.files import There, there_is, vendored_below
 from hardening.scanners.foreign import Foreign, NoData, parse
+from hardening.scanners.locks import is_requirements
 from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, network_env
 from hardening.scanners.running import Plan, Reading, not_asked, scan_by_plan
@@ -35,6 +37,8 @@ _LARGEST_LOCK = 16 << 20
 OWN = "own"
 """What ``vendored`` says of a folder that is no copy of a package."""
 
+_BRINGS = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
+_EDITABLE = ("-e", "--editable")
 _PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)")
 _UNREACHABLE = re.compile(
     r"ConnectionError|Max retries exceeded|Could not connect|NameResolution|name resolution|"
@@ -45,8 +49,9 @@ _UNREACHABLE = re.compile(
 class PipAuditSettings(Settings):
     """``[scanner.NAME]`` with ``kind = "pip-audit"``."""
 
-    requirements: tuple[str, ...] = ("requirements.txt", "requirements/*.txt")
-    """Locks with exact versions and hashes, relative to the root; patterns may be used."""
+    requirements: tuple[str, ...] = ()
+    """Locks with exact versions and hashes, relative to the root; patterns may be used. All that
+    are named like pip's (``requirements-dev.txt``, ``requirements/a.txt``) by default."""
     service: Literal["pypi", "osv"] = "pypi"
     """Who is asked."""
     osv_url: str | None = None
@@ -103,7 +108,10 @@ class PipAudit(Plugin[PipAuditSettings]):
         patterns = self._settings.requirements
         there = there_is(
             root,
-            lambda path: any(fnmatchcase(str(path), pattern) for pattern in patterns),
+            lambda path: (
+                any(fnmatchcase(str(path), pattern) for pattern in patterns)
+                or ("requirements" not in self._settings.model_fields_set and is_requirements(path))
+            ),
             most=_LARGEST_LOCK,
         )
         if "requirements" not in self._settings.model_fields_set:
@@ -119,7 +127,7 @@ class PipAudit(Plugin[PipAuditSettings]):
         declared = self._settings.vendored
         there = self._there(request.root)
         files = [name for name in there.files if name not in declared]
-        read_ = [one for name in files for one in pins_in(request.root, name)]
+        read_ = [one for name in files for one in pins_in(request.root, name, files)]
         pins = [one for one in read_ if isinstance(one, Pin)]
         gaps = [*there.gaps, *(one for one in read_ if isinstance(one, NotScanned))]
         pins += [_copy(path, pin) for path, pin in sorted(declared.items()) if pin != OWN]
@@ -198,8 +206,14 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pins_in(root: Path, name: str) -> Iterator[Pin | NotScanned]:
-    """The pins of a requirements file, for every system and Python, and what is no pin."""
+def pins_in(root: Path, name: str, others: Collection[str] = ()) -> Iterator[Pin | NotScanned]:
+    """The pins of a requirements file, for every system and Python, and what is no pin.
+
+    Args:
+        root: the folder that is scanned.
+        name: of the file.
+        others: files that are read as well, so that it may bring them in.
+    """
     try:
         text = (root / name).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -208,6 +222,11 @@ def pins_in(root: Path, name: str) -> Iterator[Pin | NotScanned]:
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         if not line or line.startswith(("#", "--hash")):
             continue
+        brought = _BRINGS.match(line)
+        if brought and os.path.normpath(Path(name).parent / brought[1]) in others:
+            continue
+        if line.startswith("-") and not brought and not line.startswith(_EDITABLE):
+            continue  # an option of pip's
         found = _PIN.match(line)
         if not found:
             reason = "is no exact version"

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
@@ -22,6 +23,7 @@ from hardening.model import Cause, NotScanned, Scan
 from hardening.recognise import is_dockerfile
 from hardening.scanners.base import Circumstances, Request
 from hardening.scanners.files import LARGEST, There, there_is
+from hardening.scanners.locks import REQUIREMENTS, locks_among
 from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, find_program, network_env
 from hardening.scanners.running import Plan, Reading, not_asked, nothing_there, scan_by_plan
@@ -50,8 +52,8 @@ _CONTROLS = {
     "secret": ("tests/control.md", f"ghp_{_TAIL}\n"),
     "vuln": ("requirements.txt", "jinja2==2.10\n"),
 }
-PIP_LOCKS = ("--file-patterns", r"pip:(^|/)requirements([-_./][\w.-]+)*\.txt$")
-"""By itself it knows ``requirements.txt`` only, not ``requirements/NAME.txt``."""
+PIP_LOCKS = ("--file-patterns", f"pip:{REQUIREMENTS}")
+"""By itself it knows ``requirements.txt`` only."""
 
 _OWN_NAMES = re.compile(r"(?:Docker|Container)file")
 """Dockerfiles that it surely takes for such; it is told the names of all others."""
@@ -196,7 +198,7 @@ class Trivy(Plugin[TrivySettings]):
         if mode != "sbom":
             command += ["--scanners", ",".join(_SCANNERS[mode])]
         if mode == "fs":
-            command += PIP_LOCKS
+            command += (*PIP_LOCKS, "--include-dev-deps")
         for name in sorted({Path(one).name for one in expected}) if mode == "config" else ():
             if not _OWN_NAMES.fullmatch(name):
                 command += ["--file-patterns", f"dockerfile:(^|/){_exactly(name)}$"]
@@ -210,9 +212,23 @@ class Trivy(Plugin[TrivySettings]):
             command += ["--input", str(self._settings.archive)]
         else:
             command += ["--", self._target]
+        locks = tuple(locks_among(request.root, self._not_skipped(request.root)))
         return self._run(
-            request, command, expected, lambda raw: read(raw, request.root, mode, expected)
+            request,
+            command,
+            expected,
+            lambda raw: read(
+                raw, request.root, mode, expected, locks if mode == "fs" else (), self._target
+            ),
         )
+
+    def _not_skipped(self, root: Path) -> Iterator[str]:
+        """All files but those in folders that are left out, which may be patterns."""
+        for name in self._there(root).files:
+            above = [f"/{folder}" for folder in PurePosixPath(name).parents]
+            patterns = [f"/{one}" for one in self._settings.skip] + list(self._settings.skip)
+            if not any(fnmatchcase(one, pattern) for one in above for pattern in patterns):
+                yield name
 
     def _control(self, request: Request) -> Scan:
         scanner = _SCANNERS[self._settings.mode][0]

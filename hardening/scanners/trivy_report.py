@@ -10,6 +10,7 @@ from pydantic import Field
 from hardening.model import Cause, Finding, NotScanned, Place, Severity
 from hardening.scanners.files import line_of, without_values
 from hardening.scanners.foreign import Foreign, Unreadable, below, parse, severity
+from hardening.scanners.locks import unread
 from hardening.scanners.running import Reading
 
 LEVELS = {
@@ -85,7 +86,14 @@ class _Report(Foreign):
     results: list[_Result] = Field(alias="Results", default=[])
 
 
-def read(raw: bytes, root: Path, mode: str, expected: tuple[str, ...]) -> Reading:
+def read(
+    raw: bytes,
+    root: Path,
+    mode: str,
+    expected: tuple[str, ...],
+    locks: tuple[str, ...] = (),
+    start: str = ".",
+) -> Reading:
     """``trivy --format json``.
 
     Args:
@@ -93,6 +101,8 @@ def read(raw: bytes, root: Path, mode: str, expected: tuple[str, ...]) -> Readin
         root: the folder that was scanned.
         mode: of the scan.
         expected: Dockerfiles with ``config``, else the one folder, image or SBOM.
+        locks: what it has to have read with ``fs``, relative to the root.
+        start: the folder below the root that it was given.
 
     Raises:
         Unreadable: it is not.
@@ -123,6 +133,9 @@ def read(raw: bytes, root: Path, mode: str, expected: tuple[str, ...]) -> Readin
         if reason and expected:
             scanned = ()
             gaps = (NotScanned(expected[0], reason, cause=Cause.SKIPPED),)
+        targets = {one.target for one in report.results if one.packages}
+        known = {below(root, name) for one in targets for name in (one, f"{start}/{one}")}
+        gaps += unread(locks, known)
         return Reading(scanned, gaps, tuple(findings), facts={"packages": str(packages)})
     return Reading(scanned, gaps, tuple(findings))
 
