@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import PurePath
 
 _MOST = 256 << 10
@@ -38,6 +39,7 @@ _FIRST = re.compile(
 _COMPOSE = re.compile(
     r"(?:.+[._-])?(?:docker-)?compose(?:[._-].+)?\.ya?ml", re.IGNORECASE | re.DOTALL
 )
+_MAIN = re.compile(r"(?:docker-)?compose(?:\.override)?\.ya?ml")
 _YAML = (".yml", ".yaml")
 _OVERRIDE = re.compile(r"((?:docker-)?compose)\.override\.ya?ml")
 
@@ -83,10 +85,13 @@ def is_compose(path: PurePath) -> bool:
     """Whether a file is for Compose: by its name, or by the services that it describes.
 
     Args:
-        path: looked into where it is YAML of another name; a link is not followed.
+        path: looked into where it is YAML that Compose does not look for by itself; a link is not
+            followed.
     """
-    if _COMPOSE.fullmatch(path.name):
+    if _MAIN.fullmatch(path.name):
         return True
+    if _COMPOSE.fullmatch(path.name):
+        return not _is_for_others(_beginning(path))
     return path.suffix.lower() in _YAML and _describes_services(_beginning(path))
 
 
@@ -115,17 +120,33 @@ def _describes_services(text: bytes) -> bool:
         return False
     if len(text) > _MOST:  # too large to be sure: whoever judges it says so
         return _SERVICES_ON_TOP.search(text) is not None
-    import yaml
-
-    try:
-        top = yaml.compose(text.decode("utf-8-sig"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
-        return False
-    keys = _keys(top)
-    if not keys or any(key not in _TOP and not key.startswith("x-") for key in keys):
+    keys = _top(text)
+    if not keys or _foreign(keys):
         return False
     services = keys.get("services")
     return any(_OF_A_SERVICE & set(_keys(service)) for service in _keys(services).values())
+
+
+def _is_for_others(text: bytes) -> bool:
+    """Whether YAML is surely not for Compose: a workflow that is named after what it tests."""
+    if len(text) > _MOST:
+        return False
+    keys = _top(text)
+    return bool(keys) and _foreign(keys) and not {"services", "include"} & set(keys)
+
+
+def _foreign(keys: Iterable[str]) -> bool:
+    """Whether there are keys for which Compose refuses a file."""
+    return any(key not in _TOP and not key.startswith("x-") for key in keys)
+
+
+def _top(text: bytes) -> dict[str, object]:
+    import yaml
+
+    try:
+        return _keys(yaml.compose(text.decode("utf-8-sig"), Loader=yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
+        return {}
 
 
 def _keys(node: object) -> dict[str, object]:

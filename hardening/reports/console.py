@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -18,6 +19,9 @@ from restoreproof.verdict import Verdict
 
 GAPS_SHOWN = 5
 """Of one tool and one reason; the JSON document has them all."""
+
+_NUMBER = re.compile(r"\d+")
+"""A reason is the same on another line of another file."""
 
 _COLOURS = {
     Severity.UNKNOWN: "magenta",
@@ -49,7 +53,7 @@ def render_report(report: Report) -> RenderableType:
 
 def _gaps(gaps: Sequence[Gap]) -> Iterable[Text]:
     def kind(gap: Gap) -> tuple[bool, str, str]:
-        return (not gap.blocks, gap.tool, gap.what.reason)
+        return (not gap.blocks, gap.tool, _NUMBER.sub("0", gap.what.reason))
 
     for _, group in groupby(sorted(gaps, key=kind), key=kind):
         same = list(group)

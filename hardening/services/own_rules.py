@@ -32,6 +32,8 @@ class OwnRulesSettings(Settings):
     """The user that a base image runs as, by pattern; one that is not named counts as root."""
     build_args: Mapping[str, str] = Field(default_factory=dict)
     """Values given to the build."""
+    environment: Mapping[str, str] = Field(default_factory=dict)
+    """Variables for Compose files, beside those of ``.env``: no secrets, this file is kept."""
     contexts: Mapping[str, str] = Field(default_factory=dict)
     """The build context of a Dockerfile, both relative to the root."""
 
@@ -72,6 +74,7 @@ def options_of(settings: OwnRulesSettings) -> Options:
         copy_ownership=CopyOwnership(settings.copy_ownership),
         base_users=settings.base_users,
         build_args=settings.build_args,
+        environment=settings.environment,
         contexts=settings.contexts,
     )
     if settings.denied_tools is None:

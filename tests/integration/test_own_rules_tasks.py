@@ -32,6 +32,16 @@ def test_files_are_judged_in_one_report_with_the_scanners(folder: Path) -> None:
     assert {one["rule"] for one in scan["findings"]} <= set(RULES)
 
 
+def test_a_variable_that_a_compose_file_demands_can_be_given(folder: Path) -> None:
+    (folder / "compose.yaml").write_text("services: {a: {image: x, user: '${WHO:?is it}'}}\n")
+    assert "WHO is demanded" in call(folder, "harden.scan").stdout
+    with (folder / "restoreproof.toml").open("a") as file:
+        file.write('environment = { WHO = "root" }\n')
+    done = call(folder, "harden.scan")
+    assert done.returncode == 1
+    assert "RP-C001" in done.stdout
+
+
 def test_compose_files_are_judged_as_they_are_merged(folder: Path) -> None:
     (folder / "compose.yaml").write_text(OPEN)
     done = call(folder, "harden.compose", "--file", "compose.yaml", "--json")

@@ -105,6 +105,16 @@ def test_other_yaml_is_not(text: str, tmp_path: Path) -> None:
     assert not is_compose(tmp_path / "a.yml")
 
 
+@pytest.mark.parametrize("name", ["test-docker-compose.yml", "compose.test.yaml"])
+def test_a_workflow_that_is_named_after_compose_is_none(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("name: test\n'on': push\njobs:\n  a:\n    steps: []\n")
+    assert not is_compose(path)
+    for text in ("services: {a: {}}\nother: 1\n", "x-a: 1\n", "include: [a.yml]\n", "a: [\n", ""):
+        path.write_text(text)
+        assert is_compose(path), text
+
+
 def test_neither_links_nor_pipes_are_looked_into(tmp_path: Path) -> None:
     tmp_path.joinpath("stack.yml").write_text("services: {a: {image: x}}\n")
     tmp_path.joinpath("link.yml").symlink_to("stack.yml")

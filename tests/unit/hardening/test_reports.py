@@ -20,7 +20,7 @@ from rich.console import Console
 from hardening.model import Cause, Finding, NotScanned, Place, Scan, Severity
 from hardening.policy.judge import judge
 from hardening.policy.model import Ignore, Judgement, Offline, Policy
-from hardening.reports.console import render_report
+from hardening.reports.console import GAPS_SHOWN, render_report
 from hardening.reports.markdown import markdown_summary
 from hardening.reports.sarif import FINGERPRINT, sarif_documents, write_sarif
 from hardening.services.normalise import issues_of
@@ -183,3 +183,12 @@ def test_nothing_from_outside_is_printed_raw(text: str) -> None:
 def test_sarif_is_valid_whatever_is_called_what(text: str) -> None:
     for document in sarif_documents(hostile(text)).values():
         schema().validate(document)
+
+
+def test_gaps_of_one_kind_are_folded_whatever_their_lines() -> None:
+    reason = "could not be parsed, line"
+    many = tuple(NotScanned(f"a{n}", f"{reason} {n}", "mend it") for n in range(30))
+    text = console(judged(not_scanned=many))
+    assert text.count("not judged") == text.count(reason) == GAPS_SHOWN
+    assert "and 25 more like it" in text
+    assert text.count("mend it") == 1
