@@ -15,7 +15,7 @@ def base_not_pinned(build: Build) -> Iterator[Found]:
         if build.is_image(stage) and not is_pinned(stage.base.text):
             shown = stage.base.text
             if not stage.base.is_certain:
-                shown += f" (set from outside: {', '.join(stage.base.missing)})"
+                shown = f"{shown} (set from outside: {', '.join(stage.base.missing)})".strip()
             yield Found("RP-D005", f"FROM {stage.base.text}", stage.line, stage.shown, shown)
         names = {other.name for other in build.stages[: stage.number]}
         for step in stage.steps:

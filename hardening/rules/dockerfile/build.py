@@ -46,13 +46,19 @@ class Build:
     def user(self) -> Value | None:
         """The user that the image runs as; None where only the base image knows.
 
-        The empty string is root: ``scratch`` without ``USER``.
+        The empty string is root: ``scratch`` without ``USER``. A variable that nobody sets here may
+        be one of the base image's: ``USER $NB_UID`` counts as its user, where that is known.
         """
-        if self.target.user is not None:
-            return self.target.user
-        image = self.target.image
-        if image.text.lower() == "scratch":
+        named = self.target.user
+        has_base = self.target.image.text.lower() != "scratch"
+        if named is None and not has_base:
             return Value("", self.lineage[0].line)
+        if named is not None and (named.text or not named.missing or not has_base):
+            return named
+        return self._base_user() or named
+
+    def _base_user(self) -> Value | None:
+        image = self.target.image
         reference = image.text.partition("@")[0]
         for pattern, user in self.options.base_users.items():
             if image.is_certain and fnmatchcase(reference, pattern):

@@ -16,7 +16,8 @@ def runs_as_root(build: Build) -> Iterator[Found]:
     user = build.user()
     start = build.target.line
     if user is None:
-        image = build.target.image.text
+        base = build.target.image
+        image = base.text or f"the image in {', '.join(base.missing)}"
         detail = f"no USER, and the user of {image} is not known"
         yield Found("RP-D001", "no USER", start, build.target.shown, detail)
     elif not is_root(user.text):
@@ -27,7 +28,7 @@ def runs_as_root(build: Build) -> Iterator[Found]:
     else:
         detail = f"USER is {user.text or 'empty'}"
         if user.missing:
-            detail += f", since {user.missing[0]} is not set"
+            detail += f", unless the base image sets {user.missing[0]}"
         yield Found("RP-D001", f"USER {user.text}", user.line, build.target.shown, detail)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hardening.model import Scan
-from hardening.rules import scan_files
+from hardening.rules import Options, scan_files
 from hardening.rules.catalogue import RULES
 from tests.harness.rule_cases import COMPOSE_FILES, DOCKERFILES, Case
 
@@ -63,3 +63,22 @@ def test_every_rule_says_what_it_has_to() -> None:
         assert rule.why.endswith(".")
         assert rule.fix
         assert rule.references[0].startswith("https://")
+
+
+def test_a_base_image_that_is_given_from_outside_is_named_by_its_argument(tmp_path: Path) -> None:
+    scan = scan_text(tmp_path, "Dockerfile", "ARG BASE\nFROM ${BASE}\n")
+    titles = {one.rule: one.title for one in scan.findings}
+    assert titles["RP-D001"].endswith("no USER, and the user of the image in BASE is not known")
+    assert titles["RP-D005"].endswith("pinned by digest: (set from outside: BASE)")
+
+
+@pytest.mark.parametrize("image", ["b", "scratch"])
+def test_a_user_in_a_variable_of_the_base_image_is_the_base_images(
+    image: str, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("Dockerfile").write_text(f"FROM {image}\nUSER root\nUSER $NB_UID\n")
+    (found,) = [one for one in scan_files(tmp_path).findings if one.rule == "RP-D001"]
+    assert found.place.line == 3
+    options = Options(base_users={"*": "1000"})
+    told = [one for one in scan_files(tmp_path, options).findings if one.rule == "RP-D001"]
+    assert bool(told) is (image == "scratch")
