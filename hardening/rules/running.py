@@ -57,6 +57,8 @@ class Health(StrEnum):
     DISABLED = "disabled"
     UNKNOWN = "unknown"
     """The image decides, and is not at hand."""
+    ENDS = "ends"
+    """It runs to its end, which others wait for."""
 
 
 @dataclass(frozen=True, slots=True)

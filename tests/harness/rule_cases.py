@@ -169,6 +169,15 @@ def service(*lines: str) -> str:
     return _SERVICE + "".join(f"    {line}\n" for line in lines)
 
 
+_AWAITED = """\
+services:
+  once: {{image: x}}
+  web:
+    image: x
+    healthcheck: {{test: [CMD, x]}}
+    depends_on: {{once: {{condition: service_{}}}}}
+"""
+
 COMPOSE_FILES = (
     Case("RP-C001", service('user: "0:0"'), 4, service("user: 1000:1000")),
     Case("RP-C001", service("user: $NOBODY_SETS_IT"), 4, service("user: ${UNSET:-app}")),
@@ -231,6 +240,7 @@ COMPOSE_FILES = (
     ),
     Case("RP-C017", "services: {a: {image: app:1}}", 1, f"services: {{a: {{image: app:1{PIN}}}}}"),
     Case("RP-C018", service("init: true"), 2, service("healthcheck: {test: [CMD, x]}")),
+    Case("RP-C018", _AWAITED.format("started"), 2, _AWAITED.format("completed_successfully")),
     Case("RP-C019", service("healthcheck: {disable: true}"), 4, service("healthcheck: {test: x}")),
     Case(
         "RP-C019", service("healthcheck: {test: [NONE]}"), 4, service("healthcheck: {test: [CMD]}")

@@ -20,11 +20,12 @@ from hardening.rules.dockerfile.build import Build, read
 from hardening.rules.files import read_bounded, relative
 from hardening.rules.options import Options
 from hardening.rules.rule import Found
-from hardening.rules.running import judge
+from hardening.rules.running import Health, judge
 from hardening.rules.sheet import Sheet
 from restoreproof.errors import Inconclusive
 
 _OVERRIDE = re.compile(r"(.+)\.override\.(ya?ml)")
+_ENDED = "service_completed_successfully"
 _MAIN = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
@@ -76,11 +77,24 @@ def _judged(project: Project, name: str, plans: list[BuildPlan]) -> list[Found]:
     if plan is not None:
         plans.append(plan)
     container = running(name, service, _built(project, plan), project.root, project.shared)
+    if container.health is Health.MISSING and name in _awaited(project):
+        container = replace(container, health=Health.ENDS)
     found = list(judge(container, "C"))
     for capability, item in unexplained_capabilities(service, project.lines):
         path = relative(item.file, project.root.resolve())
         found.append(Found("RP-C020", f"cap_add {capability}", item.line, name, capability, path))
     return found
+
+
+def _awaited(project: Project) -> set[str]:
+    """The services whose end others wait for: nobody asks those for their health."""
+    return {
+        name
+        for service in project.services.values()
+        if (needed := service.get("depends_on")) is not None
+        for name, how in needed.mapping.items()
+        if (condition := how.get("condition")) is not None and condition.text == _ENDED
+    }
 
 
 def _built(project: Project, plan: BuildPlan | None) -> Build | None:
