@@ -7,7 +7,6 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -15,7 +14,7 @@ import pytest
 import yaml
 
 from restoreproof.run_profile import RunProfile
-from tests.harness.containers import CAPABILITIES, run
+from tests.harness.containers import run
 from tests.harness.stack import NAME, STARTED, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -80,21 +79,7 @@ def test_haproxy_reads_its_configuration(up: Stack) -> None:
 
 def test_every_service_is_healthy_and_hardened(up: Stack) -> None:
     for service in EVERY:
-        deadline = time.monotonic() + 120
-        while (found := up.inspect(service))["State"]["Health"]["Status"] != "healthy":
-            assert time.monotonic() < deadline, (service, found["State"])
-            time.sleep(0.5)
-        assert found["HostConfig"]["ReadonlyRootfs"], service
-        assert found["HostConfig"]["PidsLimit"] > 0, service
-        assert found["HostConfig"]["Memory"] == found["HostConfig"]["MemorySwap"] > 0, service
-        listed = up.engine.must("top", up.container(service), "-o", "pid").split()[1:]
-        for pid in listed:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-            facts = {key: value.split() for key, _, value in (ln.partition(":") for ln in lines)}
-            assert "0" not in facts["Uid"] + facts["Gid"], (service, facts["Name"])
-            capable = {int(facts[kind][0], 16) for kind in CAPABILITIES}
-            assert capable == {0}, (service, facts["Name"])
-            assert facts["NoNewPrivs"] == ["1"], (service, facts["Name"])
+        up.assert_healthy_and_hardened(service)
 
 
 def test_the_toolbox_proves_the_stores_every_night(up: Stack) -> None:

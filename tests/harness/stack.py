@@ -1,20 +1,23 @@
 """The stack of docker/compose.yaml, with images of Debian's packages in place of the registry's.
 
-What has no package there (Neo4j, Qdrant, OpenSearch) is not started.
+Neo4j and OpenSearch come from Maven (``java_stores.py``); Qdrant has no package and is not started.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness.containers import CAPABILITIES
 from tests.harness.engine import CACHE, DEBIAN, Engine
 from tests.harness.locks import ROOT
 
@@ -23,7 +26,10 @@ STARTED = ("postgres", "valkey", "app-blue", "app-green", "haproxy", "prometheus
 """The services that ``up`` starts; the toolbox follows when there is a backup."""
 
 _SERVERS = "restoreproof-e2e-servers:latest"
-_PACKAGES = "postgresql valkey-server valkey-tools haproxy prometheus docker-compose"
+_PACKAGES = (
+    "postgresql valkey-server valkey-tools haproxy prometheus docker-compose "
+    "openjdk-21-jre-headless curl"
+)
 _PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
 
 # as the registry's image: a new cluster with the user, its database and its password
@@ -96,6 +102,10 @@ class Stack:
         assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")[-4000:]
         return done.stdout.decode()
 
+    def with_images(self, images: dict[str, str]) -> Stack:
+        """The same with further images, by variable."""
+        return replace(self, variables=self.variables | images)
+
     def container(self, service: str) -> str:
         """The name of a service's container."""
         return f"{NAME}-{service}-1"
@@ -106,11 +116,29 @@ class Stack:
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found[0]
 
+    def assert_healthy_and_hardened(self, service: str) -> None:
+        """It becomes healthy, and the kernel holds each of its processes to the stack's limits."""
+        deadline = time.monotonic() + 120
+        while (found := self.inspect(service))["State"]["Health"]["Status"] != "healthy":
+            assert time.monotonic() < deadline, (service, found["State"])
+            time.sleep(0.5)
+        assert found["HostConfig"]["ReadonlyRootfs"], service
+        assert found["HostConfig"]["PidsLimit"] > 0, service
+        assert found["HostConfig"]["Memory"] == found["HostConfig"]["MemorySwap"] > 0, service
+        for pid in self.engine.must("top", self.container(service), "-o", "pid").split()[1:]:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            facts = {key: value.split() for key, _, value in (ln.partition(":") for ln in lines)}
+            assert "0" not in facts["Uid"] + facts["Gid"], (service, facts["Name"])
+            capable = {int(facts[kind][0], 16) for kind in CAPABILITIES}
+            assert capable == {0}, (service, facts["Name"])
+            assert facts["NoNewPrivs"] == ["1"], (service, facts["Name"])
+
 
 @pytest.fixture(scope="session")
 def servers(engine: Engine, base: str) -> str:
     """The base with the servers of the stack and the plugin Compose; made once and kept."""
-    kept = CACHE / f"e2e-servers-{DEBIAN}.tar"
+    these = hashlib.sha256(_PACKAGES.encode()).hexdigest()[:8]
+    kept = CACHE / f"e2e-servers-{DEBIAN}-{these}.tar"
     if not kept.exists():
         install = (
             f"FROM {base}\nRUN apt-get update && apt-get install --yes --no-install-recommends "
