@@ -28,6 +28,7 @@ from hardening.scanners.plugin import Plugin
 from hardening.scanners.programs import Versions, find_program, network_env
 from hardening.scanners.running import Plan, Reading, not_asked, nothing_there, scan_by_plan
 from hardening.scanners.trivy_report import read
+from hardening.scanners.trivy_system import PACKAGE, control
 from restoreproof.config.model import ConfigPath, Settings
 from restoreproof.errors import Interrupted, RestoreproofError
 from restoreproof.process import clean_env, run
@@ -178,6 +179,11 @@ class Trivy(Plugin[TrivySettings]):
             rest = tuple(replace(control.not_scanned[0], name=name) for name in expected)
             return replace(control, not_scanned=(*control.not_scanned, *rest))
         scan = scan_by_plan(self._plan(request, expected, left_out), request, self._circumstances)
+        unknown = self._unknown_system(request, scan)
+        if unknown:
+            judged = tuple(name for name in scan.scanned if name not in expected)
+            gaps = tuple(replace(unknown, name=name) for name in expected)
+            scan = replace(scan, scanned=judged, not_scanned=(*scan.not_scanned, *gaps))
         facts = {**scan.facts, "mode": self._settings.mode}
         if data is not None:
             facts["database"] = f"{data.updated:%Y-%m-%d %H:%M} UTC"
@@ -247,6 +253,31 @@ class Trivy(Plugin[TrivySettings]):
             control=name,
         )
         return scan_by_plan(plan, replace(request, root=folder), self._circumstances)
+
+    def _unknown_system(self, request: Request, scan: Scan) -> NotScanned | None:
+        """Why the packages of the system were not looked up; None where they were."""
+        system = scan.facts.get("system")
+        if system is None or not self._looks_for_vulnerabilities:
+            return None
+        document = request.scratch / "system.cdx.json"
+        document.write_text(control(system))
+        plan = self._run(
+            request,
+            ["sbom", "--", str(document)],
+            (),
+            lambda raw: read(raw, request.scratch, "fs", ()),
+        )
+        looked = scan_by_plan(plan, request, self._circumstances)
+        if looked.not_scanned:
+            return looked.not_scanned[0]
+        if any(one.place.subject.startswith(f"{PACKAGE}@") for one in looked.findings):
+            return None
+        return NotScanned(
+            document.name,
+            f"the database has no vulnerability of {system}: its packages were not looked up",
+            "take a base image of a release that Trivy knows, or fetch the database again",
+            Cause.SKIPPED,
+        )
 
     def _run(
         self,

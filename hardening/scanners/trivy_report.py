@@ -136,7 +136,11 @@ def read(
         targets = {one.target for one in report.results if one.packages}
         known = {below(root, name) for one in targets for name in (one, f"{start}/{one}")}
         gaps += unread(locks, known)
-        return Reading(scanned, gaps, tuple(findings), facts={"packages": str(packages)})
+        facts = {"packages": str(packages)}
+        system = report.metadata.system
+        if system is not None and system.family:
+            facts["system"] = f"{system.family} {system.name}".strip()
+        return Reading(scanned, gaps, tuple(findings), facts=facts)
     return Reading(scanned, gaps, tuple(findings))
 
 

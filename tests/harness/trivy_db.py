@@ -61,6 +61,16 @@ CONTROL = {
 }
 
 
+SYSTEM_CONTROL = {
+    "os": OS,
+    "package": "openssl",
+    "id": "CVE-2000-5555",
+    "fixed": "0.0.2",
+    "severity": "LOW",
+}
+"""What our control for packages of a system is found by; no real version is as old."""
+
+
 def write_database(
     cache: Path,
     *advisories: Mapping[str, str],
@@ -75,7 +85,7 @@ def write_database(
         updated: when it says that it was made.
         with_control: whether it knows what our control plants.
     """
-    all_ = [*advisories, *([CONTROL] if with_control else [])]
+    all_ = [*advisories, *([CONTROL, SYSTEM_CONTROL] if with_control else [])]
     buckets: dict[str, dict[bytes, dict[bytes, bytes | Tree]]] = {GHSA: {}}
     details: dict[bytes, bytes | Tree] = {}
     for one in all_:
