@@ -80,13 +80,22 @@ class ConfigError(UsageError):
         self.line = line
 
 
+def extra_hint(extra: str) -> str:
+    """How to get an extra: ``install the extra 'alerts' (README.md, Install)``.
+
+    The command depends on how this was installed: from a checkout, with pipx, or into an
+    environment. The page says all of them.
+    """
+    return f"install the extra '{extra}' (README.md, Install)"
+
+
 class MissingExtra(UsageError):
     """A kind needs a library that is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
             f"{what} needs a library that is not installed",
-            hint=f"pip install 'restoreproof[{extra}]'",
+            hint=extra_hint(extra),
         )
         self.extra = extra
 

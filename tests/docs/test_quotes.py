@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -90,6 +91,37 @@ def test_every_command_that_a_document_names_exists(document: Path) -> None:
 def test_a_command_that_does_not_exist_is_seen() -> None:
     hint = "make one: inv backup.keys --new; or inv backup.mend --all (inv backup.run --set NAME)"
     assert list(wrong_commands(hint)) == ["inv backup.keys --new", "inv backup.mend --all"]
+
+
+def extras_named() -> Iterator[str]:
+    """Every extra that the program tells to install."""
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            for call in ast.walk(ast.parse(file.read_text())):
+                if not isinstance(call, ast.Call) or not isinstance(
+                    call.func, ast.Name | ast.Subscript
+                ):
+                    continue
+                if getattr(call.func, "id", "") in {"extra_hint", "MissingExtra"}:
+                    named = call.args[-1:]
+                else:
+                    tables = [kw.value for kw in call.keywords if kw.arg == "extra"]
+                    named = [
+                        v for table in tables if isinstance(table, ast.Dict) for v in table.values
+                    ]
+                for one in named:
+                    if isinstance(one, ast.Constant):
+                        yield str(one.value)
+
+
+def test_the_readme_tells_how_to_get_every_extra_that_a_hint_names() -> None:
+    readme = (ROOT / "README.md").read_text()
+    install = readme.partition("\n### Install\n")[2].partition("\n#")[0]
+    told = set(re.findall(r"^\| `([a-z]+)` \|", install, re.MULTILINE))
+    named = set(extras_named())
+    assert {"alerts", "embedded", "hardening", "postgres"} <= named <= told
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert told <= set(offered["optional-dependencies"])
 
 
 def test_every_message_that_a_runbook_quotes_is_said() -> None:

@@ -163,7 +163,7 @@ def test_without_the_stores_library_nothing_is_judged_and_the_extra_is_named(
     done = subprocess.run(
         [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "inconclusive pip install 'restoreproof[postgres]'\n"
+    assert done.stdout == "inconclusive install the extra 'postgres' (README.md, Install)\n"
 
 
 def test_a_scratch_folder_that_is_away_is_not_the_backups_fault(

@@ -68,7 +68,7 @@ def test_missing_client_names_the_extra(plugins: Path) -> None:
     assert plugins.exists()
     with pytest.raises(MissingExtra) as raised:
         _kinds().load("needs-client")
-    assert raised.value.hint == "pip install 'restoreproof[client]'"
+    assert raised.value.hint == "install the extra 'client' (README.md, Install)"
     with pytest.raises(ConfigError, match="rp_no_such_library"):
         _kinds().load("needy")
 
@@ -79,7 +79,7 @@ def test_a_client_that_is_imported_late_names_the_extra_too(plugins: Path) -> No
     )
     with pytest.raises(MissingExtra) as raised:
         _kinds().make("needs-client", lambda plugin: plugin.make())  # type: ignore[attr-defined]
-    assert raised.value.hint == "pip install 'restoreproof[client]'"
+    assert raised.value.hint == "install the extra 'client' (README.md, Install)"
 
 
 def test_broken_plugin_of_ours_is_a_bug() -> None:

