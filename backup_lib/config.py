@@ -15,7 +15,7 @@ from backup_lib.kinds import DESTINATIONS, SANDBOXES, STORES
 from backup_lib.model import JsonValue
 from restoreproof.alerts.kinds import CHANNELS
 from restoreproof.config import Document, read
-from restoreproof.config.model import ConfigPath, Duration, Percent, Settings, Size
+from restoreproof.config.model import ConfigPath, Duration, Percent, Settings, Size, ToCome
 from restoreproof.config.plugins import Configured, read_plugins
 from restoreproof.errors import ConfigError, UsageError
 from restoreproof.kinds import did_you_mean
@@ -31,26 +31,6 @@ T = TypeVar("T")
 
 DEFAULT_STATE = ".restoreproof"
 DEFAULT_SANDBOX = "process"
-
-
-_TO_COME = (
-    (
-        "encrypt_to",
-        "asks for encryption, which this version cannot do",
-        "take it out, and keep the destination on an encrypted disk",
-    ),
-    (
-        "keep",
-        "asks for pruning, which this version cannot do",
-        "take it out, and remove old sets by hand: the folder of a set with all that is in it",
-    ),
-    (
-        "rto",
-        "limits the time of a restore, which this version does not measure against anything",
-        "take it out; the result of a verification says how long its restore took",
-    ),
-)
-"""Keys of a set that are known and not honoured yet: never accepted in silence."""
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -82,7 +62,13 @@ class SetSettings(Settings):
     """Name of the destination."""
     rpo: Duration | None = None
     """How old the newest backup may become: the data that a disaster may cost."""
-    rto: Duration | None = None
+    rto: Annotated[
+        Duration | None,
+        ToCome(
+            "limits the time of a restore, which this version does not measure against anything",
+            "take it out; the result of a verification says how long its restore took",
+        ),
+    ] = None
     """How long a restore of the whole set may take."""
     max_age: Duration | None = None
     """How old the newest backup may be when it is verified; ``rpo`` by default, else a day."""
@@ -92,9 +78,21 @@ class SetSettings(Settings):
     """Share of its usual size that a backup may lack before it is bad."""
     remember: Duration = timedelta(days=7)
     """How long a proof holds for the very same bytes, before they are restored again."""
-    keep: KeepSettings | None = None
+    keep: Annotated[
+        KeepSettings | None,
+        ToCome(
+            "asks for pruning, which this version cannot do",
+            "take it out, and remove old sets by hand: the folder of a set with all that is in it",
+        ),
+    ] = None
     """Which backups pruning leaves alone."""
-    encrypt_to: tuple[str, ...] = ()
+    encrypt_to: Annotated[
+        tuple[str, ...],
+        ToCome(
+            "asks for encryption, which this version cannot do",
+            "take it out, and keep the destination on an encrypted disk",
+        ),
+    ] = ()
     """Recipients (age) that artifacts are encrypted to."""
     sandbox: str | None = None
     """Name of the sandbox that restores of this set are rehearsed in."""
@@ -312,9 +310,9 @@ def _check_references(document: Document, name: str, chosen: SetSettings) -> Non
     for index, channel in enumerate(chosen.alerts or ()):
         known = document.data.get("alert")
         _refer(document, ("set", name, "alerts", index), channel, known, "alert")
-    for key, what, hint in _TO_COME:
+    for key, mark in ToCome.of(SetSettings).items():
         if key in chosen.model_fields_set:
-            document.note(("set", name, key), what, hint)
+            document.note(("set", name, key), mark.what, mark.hint)
 
 
 def _refer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -27,6 +28,29 @@ class Settings(BaseModel):
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ToCome:
+    """Marks a field that is known and refused until it works; it is never suggested.
+
+    Attributes:
+        what: completes the sentence that begins with the key.
+        hint: what to do about it.
+    """
+
+    what: str
+    hint: str
+
+    @classmethod
+    def of(cls, model: type[BaseModel]) -> dict[str, ToCome]:
+        """The fields of a model that are marked so, by name."""
+        return {
+            name: mark
+            for name, field in model.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, cls)
+        }
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -108,8 +108,10 @@ def from_validation(
 
 
 def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]:
-    """The keys that are known in the table at ``loc`` below ``model``."""
+    """The keys that are accepted in the table at ``loc`` below ``model``."""
     from pydantic import BaseModel
+
+    from restoreproof.config.model import ToCome
 
     inner: object = model
     for part in loc:
@@ -117,8 +119,8 @@ def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]
             inner = inner.model_fields[part].annotation if part in inner.model_fields else None
         inner = next((kind for kind in _models_in(inner)), inner)
     if isinstance(inner, type) and issubclass(inner, BaseModel):
-        for name, field in inner.model_fields.items():
-            yield field.alias or name
+        for name in inner.model_fields.keys() - ToCome.of(inner).keys():
+            yield inner.model_fields[name].alias or name
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

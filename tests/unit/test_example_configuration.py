@@ -52,3 +52,21 @@ def test_an_option_that_nothing_honours_yet_is_refused(
     copy.write_text(EXAMPLE.read_text().replace("[set.nightly]", f"[set.nightly]\n{option}", 1))
     with pytest.raises(ConfigError, match=said):
         load(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("rop", 'did you mean "rpo"?'),
+        ("encrypt_too", "known keys: alert_route, alerts, destination, max_age, min_size, "),
+    ],
+)
+def test_an_option_that_nothing_honours_yet_is_not_suggested(
+    tmp_path: Path, key: str, hint: str
+) -> None:
+    copy = tmp_path / "restoreproof.toml"
+    copy.write_text(EXAMPLE.read_text().replace("[set.nightly]", f'[set.nightly]\n{key} = "1h"', 1))
+    with pytest.raises(ConfigError) as raised:
+        load(copy)
+    assert raised.value.hint.startswith(hint)
+    assert not {"rto", "keep", "encrypt_to"} & set(raised.value.hint.split(", "))

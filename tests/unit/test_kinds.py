@@ -92,6 +92,13 @@ def test_did_you_mean() -> None:
     assert did_you_mean("xyz", ["postgres"]) == ""
 
 
+def test_two_letters_that_changed_places_are_the_nearest() -> None:
+    for known in (["rpo", "rto"], ["rto", "rpo"]):
+        assert did_you_mean("rop", known) == 'did you mean "rpo"?'
+        assert did_you_mean("Rpo", known) == 'did you mean "rpo"?'
+    assert did_you_mean("nighlty", ["nightly2", "nightly"]) == 'did you mean "nightly"?'
+
+
 def test_backup_kinds_are_listed_without_their_clients() -> None:
     code = (
         "import sys; from backup_lib.kinds import DESTINATIONS, SANDBOXES, STORES;"
