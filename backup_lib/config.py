@@ -148,7 +148,7 @@ class BackupConfig:
         stores: by name; ``.common`` is a :class:`StoreSettings`, ``.settings`` the plugin's model.
         destinations: by name.
         sandboxes: by name; never empty.
-        alerts: by name.
+        alerts: by name; empty where they were left out.
     """
 
     path: Path
@@ -229,17 +229,26 @@ class BackupConfig:
         }
 
 
-def load(explicit: str | os.PathLike[str] | None = None) -> BackupConfig:
+def load(explicit: str | os.PathLike[str] | None = None, *, alerts: bool = True) -> BackupConfig:
     """Find, read and check the configuration.
+
+    Args:
+        explicit: the file; without it, it is looked for.
+        alerts: whether alert channels are wanted.
 
     Raises:
         ConfigError: all problems at once, each with file, key and line.
     """
-    return from_document(read(explicit))
+    return from_document(read(explicit), alerts=alerts)
 
 
-def from_document(document: Document) -> BackupConfig:
+def from_document(document: Document, *, alerts: bool = True) -> BackupConfig:
     """Check the tables that are about backups.
+
+    Args:
+        document: the file.
+        alerts: whether alert channels are wanted. Without them their tables and libraries are
+            not looked at: a pager's client must not stand between somebody and a restore.
 
     Raises:
         ConfigError: all problems at once, each with file, key and line.
@@ -249,7 +258,7 @@ def from_document(document: Document) -> BackupConfig:
     stores = read_plugins(document, "store", STORES, StoreSettings)
     destinations = read_plugins(document, "destination", DESTINATIONS, PlainSettings)
     sandboxes = read_plugins(document, "sandbox", SANDBOXES, PlainSettings)
-    alerts = read_plugins(document, "alert", CHANNELS, PlainSettings)
+    channels = read_plugins(document, "alert", CHANNELS, PlainSettings) if alerts else {}
     if not document.data.get("sandbox"):
         sandboxes = {DEFAULT_SANDBOX: _default_sandbox(document)}
     sets: dict[str, SetSettings] = {}
@@ -276,7 +285,7 @@ def from_document(document: Document) -> BackupConfig:
         stores=stores,
         destinations=destinations,
         sandboxes=sandboxes,
-        alerts=alerts,
+        alerts=channels,
     )
 
 

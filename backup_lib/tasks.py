@@ -38,8 +38,12 @@ def _on_site(
     folder: str | None = None,
     key: str | None = None,
     set_name: str | None = None,
+    alerts: bool = True,
 ) -> T:
-    """Call a service on the configured site, or on one made of a destination and a key alone."""
+    """Call a service on the configured site, or on one made of a destination and a key alone.
+
+    With ``alerts=False``, for a task that alerts nobody, alert channels are not even read.
+    """
     from backup_lib.services.bare import open_bare
     from backup_lib.services.site import Site
     from restoreproof.errors import UsageError
@@ -47,7 +51,7 @@ def _on_site(
 
     work = _work(run)
     if folder is None:
-        return call(Site.open(Path(config) if config else None), work)
+        return call(Site.open(Path(config) if config else None, alerts=alerts), work)
     if key is None:
         raise UsageError("--from needs --trusted", hint="name the public key that is trusted")
     with scratch_folder() as state:
@@ -83,6 +87,7 @@ def run_(
             run,
             config,
             lambda site, work: run_backups(site, site.chosen_sets(set_), work),
+            alerts=False,
         ),
         render=render_runs,
         lasting=True,
@@ -114,6 +119,7 @@ def list_(
                 (name, list_sets(site.plan(name).destination, site.trusted, name))
                 for name in site.chosen_sets(set_)
             ),
+            alerts=False,
         ),
         render=render_listings,
         json=json,
@@ -145,6 +151,7 @@ def show(
                 choose_set(site.plan(name).destination, site.trusted, name, backup or "")
                 for name in site.sets_meant(set_, backup)
             ),
+            alerts=False,
         ),
         render=render_sets,
         json=json,
@@ -259,7 +266,9 @@ def restore(
 
     execute(
         "backup.restore",
-        lambda run: _on_site(run, config, call, folder=from_, key=trusted, set_name=set_),
+        lambda run: _on_site(
+            run, config, call, folder=from_, key=trusted, set_name=set_, alerts=False
+        ),
         render=render_restore,
         verdict=lambda outcome: outcome.content.verdict if outcome.content else None,
         lasting=True,
@@ -319,7 +328,7 @@ def keys(
 
     execute(
         "backup.keys",
-        lambda run: _on_site(run, config, call),
+        lambda run: _on_site(run, config, call, alerts=False),
         render=render_keys,
         lasting=True,
         json=json,

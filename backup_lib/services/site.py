@@ -61,15 +61,22 @@ class Site:
         self._sandboxes: dict[str, Sandbox] = {}
 
     @classmethod
-    def open(cls, config: Path | None = None, *, clock: Clock = SYSTEM_CLOCK) -> Site:
+    def open(
+        cls, config: Path | None = None, *, clock: Clock = SYSTEM_CLOCK, alerts: bool = True
+    ) -> Site:
         """The site of a configuration file; without one it is looked for.
+
+        Args:
+            config: the file.
+            clock: wall time.
+            alerts: whether anybody may have to be told; without it there are no alert channels.
 
         Raises:
             ConfigError: the configuration is missing or wrong.
         """
         from backup_lib.config import load
 
-        return cls(load(config), clock)
+        return cls(load(config, alerts=alerts), clock)
 
     @property
     def sets(self) -> tuple[str, ...]:
