@@ -68,13 +68,19 @@ def fan_out(*listeners: Listener) -> Listener:
 
 
 class Step:
-    """A running step, told by :func:`step`; thread-safe as far as its listener is."""
+    """A running step, told by :func:`step`; thread-safe as far as its listener is.
+
+    Attributes:
+        outcome: told at its end: one readable phrase.
+        failed: whether it ended badly, though it ended.
+    """
 
     def __init__(self, name: str, emit: Listener) -> None:
         self._name = name
         self._emit = emit
         self._done = 0
         self.outcome = ""
+        self.failed = False
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Tell that ``done`` units (absolute) are finished."""
@@ -115,4 +121,4 @@ def step(
         ok = True
     finally:
         seconds = monotonic() - begun if monotonic and begun is not None else None
-        emit(StepFinished(name, ok, running.outcome, seconds))
+        emit(StepFinished(name, ok and not running.failed, running.outcome, seconds))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -58,9 +59,25 @@ def diagnose(site: Site, work: Work) -> Diagnosis:
         ("Sandboxes", _sandboxes),
         ("Alert channels", _alerts),
     ):
-        with step(work.emit, f"doctor:{title}", title):
-            checks += examine(site)
+        with step(work.emit, f"doctor:{title}", title) as looking:
+            found = list(examine(site))
+            looking.outcome = _counted(found)
+            looking.failed = any(check.verdict is Verdict.FAILED for check in found)
+        checks += found
     return Diagnosis(tuple(checks))
+
+
+def _counted(checks: Collection[Check]) -> str:
+    """``5 in order, 1 to look at``."""
+    counts = Counter(check.verdict for check in checks)
+    words = {
+        Verdict.PASSED: "in order",
+        Verdict.INCONCLUSIVE: "to look at",
+        Verdict.FAILED: "failed",
+    }
+    return ", ".join(
+        f"{counts[verdict]} {word}" for verdict, word in words.items() if counts[verdict]
+    )
 
 
 def _look(area: str, name: str, look: Callable[[], str]) -> Check:
@@ -96,9 +113,10 @@ def _stores(site: Site) -> Iterator[Check]:
             yield Check(
                 "coverage",
                 name,
-                Verdict.FAILED,
-                "is in no set, so it is never backed up",
-                f"add it to the stores of a set, or remove [store.{name}]",
+                # as intended, or forgotten: only its owner knows
+                Verdict.INCONCLUSIVE,
+                "is in no set: it can be restored into, and is never backed up",
+                "nothing to do if that is what it is for; else add it to the stores of a set",
             )
         if check.verdict is Verdict.PASSED:
             yield from _coverage(site, name, reached)
@@ -209,7 +227,7 @@ def _alerts(site: Site) -> Iterator[Check]:
             "none",
             Verdict.INCONCLUSIVE,
             "nobody is told when a verification fails",
-            "add an [alert.NAME] table: see docs/RUNBOOK-BACKUP-RESTORE.md",
+            "add an [alert.NAME] table: see docs/ALERTS.md",
         )
     for name in site.config.alerts:
         yield _look("alert", name, partial(_probe_channel, site, name))

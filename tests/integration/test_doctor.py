@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from backup_lib.services.run import run_backup
 from backup_lib.services.site import Site
 from backup_lib.work import Work
 from restoreproof.errors import Inconclusive
+from restoreproof.events import Event, StepFinished
 from restoreproof.verdict import Verdict
 from tests.harness.site import MakeSite, database_of
 
@@ -60,6 +62,41 @@ def test_secrets_that_are_not_set_are_found_and_everything_else_is_looked_at(
         assert found[healthy].verdict is Verdict.PASSED, found[healthy]
     assert ("coverage", "second") in found  # it is in no set
     assert ("coverage", database_of(site)) not in found
+
+
+def test_a_store_to_restore_into_is_a_note_and_no_failure(make_site: MakeSite, work: Work) -> None:
+    site = make_site(tables='[store.spare]\nkind = "postgres"\ndsn = { file = "orders.dsn" }')
+    run_backup(site, "nightly", work)
+    found = checks(site, work)
+    assert found["store", "spare"].verdict is Verdict.PASSED
+    note = found["coverage", "spare"]
+    assert note.verdict is Verdict.INCONCLUSIVE  # it may have been forgotten all the same
+    assert "restored into" in note.message
+    assert "never backed up" in note.message
+    assert Verdict.FAILED not in {check.verdict for check in found.values()}
+
+
+def test_a_step_says_what_was_found_in_it(make_site: MakeSite, work: Work) -> None:
+    site = make_site(tables=SECOND)
+    told: list[Event] = []
+    diagnosis = diagnose(site, replace(work, emit=told.append))
+    steps = {event.step: event for event in told if isinstance(event, StepFinished)}
+    areas = {
+        "doctor:Keys": {"keys"},
+        "doctor:Stores": {"store", "coverage"},
+        "doctor:Destinations": {"destination"},
+        "doctor:Sandboxes": {"sandbox"},
+        "doctor:Alert channels": {"alert"},
+    }
+    assert steps.keys() == areas.keys()
+    for name, about in areas.items():
+        of_step = [check.verdict for check in diagnosis.checks if check.area in about]
+        assert of_step
+        assert steps[name].ok is (Verdict.FAILED not in of_step), name
+    assert steps["doctor:Keys"].ok
+    assert not steps["doctor:Stores"].ok
+    assert steps["doctor:Keys"].outcome == "2 in order"
+    assert steps["doctor:Stores"].outcome.endswith("1 to look at, 1 failed")
 
 
 class Broken:
