@@ -107,8 +107,13 @@ def restore_set(site: Site, request: RestoreRequest, work: Work) -> RestoreOutco
         judge = None if not_compared else _Judge(restorer, record, request, place, work)
         options = replace(request.options, check=judge.check if judge else None)
         restored = _restore(restorer, plan.destination, chosen, record, target, options, work)
-        if judge and not restored.checked:
-            judge.look(restored.target)
+        try:
+            if judge and not restored.checked:
+                judge.look(restored.target)
+        except BaseException:
+            for note in restored.notes:  # which no report will hold now
+                work.emit(Warned(note))
+            raise
     return RestoreOutcome(
         set_id=chosen.ref.set_id,
         store=record.name,
@@ -160,10 +165,7 @@ def _restore(
 ) -> Restored:
     with step(work.emit, "restore", f"Restoring {record.name}", monotonic=work.clock.monotonic):
         source = StoredArtifactSource(destination, chosen.ref, record, work.cancel)
-        restored = restorer.restore(source, target, options, work)
-    for note in restored.notes:
-        work.emit(Warned(note))
-    return restored
+        return restorer.restore(source, target, options, work)
 
 
 def _not_compared(record: StoreRecord, request: RestoreRequest) -> str:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from backup_lib.format.sets import sign_manifest
-from backup_lib.model import Rung, SetVerification
+from backup_lib.model import Fingerprint, Rung, SetVerification
 from backup_lib.services.keys import make_key
 from backup_lib.services.restore import RestoreRequest, restore_set
 from backup_lib.services.run import BackupRun, run_backup
@@ -19,8 +20,8 @@ from backup_lib.services.verify import verify_set
 from backup_lib.stores.base import RestoreOptions
 from backup_lib.work import Work
 from restoreproof.clock import MovableClock
-from restoreproof.errors import Inconclusive, JudgedBad, Refused, UsageError
-from restoreproof.events import Event, Warned
+from restoreproof.errors import Inconclusive, JudgedBad, Refused, Unreachable, UsageError
+from restoreproof.events import Event, StepStarted, Warned
 from restoreproof.signing import SigningKey
 from restoreproof.verdict import Verdict
 from restoreproof_cli.demo.damage import Forgery, publish_forged
@@ -336,6 +337,60 @@ def test_a_restore_brings_the_content_back_and_proves_it(
         assert row == (1000, "item 999")
     finally:
         postgres.drop_database(name)
+
+
+def test_no_two_steps_of_a_run_are_called_the_same(make_site: MakeSite, work: Work) -> None:
+    site = make_site(rows=1)
+    told: list[Event] = []
+    back_up(site, replace(work, emit=told.append))
+    titles = [event.title for event in told if isinstance(event, StepStarted)]
+    assert len(set(titles)) == len(titles) > 4
+
+
+def test_what_a_restore_notes_stands_in_its_report_and_only_there(
+    make_site: MakeSite, work: Work, postgres: PostgresServer
+) -> None:
+    site = make_site(rows=1)
+    name = database_of(site)
+    with postgres.connect(name) as connection:
+        connection.execute(f"alter database {name} set work_mem = '5MB'")
+    back_up(site, work)
+    told: list[Event] = []
+    beside = RestoreRequest("nightly", options=RestoreOptions(database=f"{name}_beside"))
+    outcome = restore_set(site, beside, replace(work, emit=told.append))
+    postgres.drop_database(f"{name}_beside")
+    (note,) = outcome.restored.notes
+    assert "work_mem" in note
+    assert not [event for event in told if isinstance(event, Warned)]
+
+
+def test_what_a_restore_notes_is_told_where_no_report_comes_of_it(
+    make_site: MakeSite, work: Work, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(rows=1, tables='[store.spare]\nkind = "postgres"\ndsn = { file = "spare" }')
+    back_up(site, work)
+    empty = f"{database_of(site)}_empty"
+    postgres.create_database(empty)
+    dsn = make_conninfo((site.config.base / "orders.dsn").read_text(), dbname=empty, user="lodger")
+    (site.config.base / "spare").write_text(dsn)
+    (site.config.base / "spare").chmod(0o600)
+    with postgres.connect() as connection:
+        connection.execute("create role lodger login")
+        connection.execute(f"alter database {empty} owner to lodger")
+
+    def away(*_: object) -> Fingerprint:
+        raise Unreachable("the server is away")
+
+    monkeypatch.setattr("backup_lib.stores.postgres.restorer.PostgresRestorer.fingerprint", away)
+    told: list[Event] = []
+    with pytest.raises(Unreachable):
+        restore_set(site, RestoreRequest("nightly", into="spare"), replace(work, emit=told.append))
+    postgres.drop_database(empty)
+    with postgres.connect() as connection:
+        connection.execute("drop role lodger")
+    assert [e.message for e in told if isinstance(e, Warned)] == [
+        "owners and grants were not restored: no superuser"
+    ]
 
 
 def test_a_restore_never_overwrites_unasked_and_a_bad_backup_leaves_the_target_as_it_was(

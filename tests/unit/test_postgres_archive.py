@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backup_lib.stores.postgres.archive import about_database, statements
+from backup_lib.stores.postgres.properties import Properties
 
 SCRIPT = rb"""--
 -- d'or
@@ -29,6 +30,26 @@ def test_a_statement_ends_where_nothing_is_quoted() -> None:
     assert [text.split()[0] for text in found] == [
         b"\\restrict", b"SET", b"CREATE", b"COMMENT", b"GRANT",
     ]  # fmt: skip
+
+
+def test_what_a_script_sets_of_a_database_is_named() -> None:
+    script = rb"""--
+-- Name: shop; Type: DATABASE PROPERTIES
+--
+
+ALTER DATABASE "a;b" SET work_mem TO '5MB';
+ALTER DATABASE "a;b" SET "app.tenant" TO 'GRANT x';
+ALTER ROLE clerk IN DATABASE "a;b" SET lc_time TO 'C';
+ALTER DATABASE "a;b" CONNECTION LIMIT 7;
+COMMENT ON DATABASE "a;b" IS 'ALTER DATABASE x SET y';
+REVOKE CONNECT,TEMPORARY ON DATABASE "a;b" FROM PUBLIC;
+GRANT CONNECT ON DATABASE "a;b" TO clerk;
+"""
+    assert Properties(script).named() == (
+        "work_mem", "app.tenant", "lc_time of single roles", "other options", "its comment",
+        "its grants",
+    )  # fmt: skip
+    assert Properties(b"").named() == ()
 
 
 @given(st.text("-'\"\\;E\nab ").map(str.encode))

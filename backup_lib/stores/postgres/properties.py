@@ -34,6 +34,15 @@ _HINDER = {
 }
 """Settings under which nothing could be loaded, and what they are while we load."""
 
+_VERBS = {
+    b"GRANT ": "its grants",
+    b"REVOKE ": "its grants",
+    b"COMMENT ": "its comment",
+    b"SECURITY LABEL ": "its security labels",
+    b"ALTER DATABASE ": "other options",
+}
+"""What statements that make no setting are about."""
+
 _ANY_ERROR = (re.compile(r".*", re.DOTALL),)
 
 
@@ -66,6 +75,17 @@ class Properties:
         matches = map(_SETTING.match, archive.statements(self.script))
         made = {match[2].decode() for match in matches if match}
         return {name: word for name, word in _HINDER.items() if name in made}
+
+    def named(self) -> tuple[str, ...]:
+        """What it is about, for people: ``work_mem``, ``its grants``; each once."""
+        found = []
+        for statement in archive.statements(self.script):
+            if match := _SETTING.match(statement):
+                name = match[2].decode("utf-8", "replace")
+                found.append(f"{name} of single roles" if match[1] else name)
+            else:
+                found += [word for verb, word in _VERBS.items() if statement.startswith(verb)]
+        return tuple(dict.fromkeys(found))
 
 
 def make_settings(

@@ -298,9 +298,8 @@ def _aside(
         tolerated = _restore(plan, replace(job, database=name))
         if job.keep_owners:
             databases.give_to(admin, name, plan.database)
+        if job.keep_owners or not plan.keeps_properties:
             remarks += _keep_properties(plan, properties, admin, name)
-        elif not plan.keeps_properties:
-            forget_settings(admin, name)
         plan.work.cancel.check()
         if options.check:
             options.check(place)
@@ -414,7 +413,11 @@ def _keep_properties(
     """
     if not plan.keeps_properties:
         forget_settings(admin, name)
-        return ("settings of the database itself belong to its name and were not restored",)
+        left_out = ", ".join(properties.named())
+        what = (
+            f"settings of the database itself belong to its name and were not restored: {left_out}"
+        )
+        return (what,) if left_out else ()
     place = with_database(plan.target, admin.info.dbname)
     strict = plan.target.disposable
     return make_all(properties, place, name, plan.programs, plan.work, strict=strict)

@@ -236,6 +236,23 @@ def test_settings_of_the_database_are_there_when_it_is_checked_and_named(
     assert rows(other, "shop", b"SHOW work_mem") == [("5MB",)]
 
 
+@pytest.mark.usefixtures("reader")
+def test_settings_that_belong_to_another_name_are_named_and_not_restored(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
+    with other.connect() as connection:
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+    restored = PostgresRestorer().restore(
+        source, place(other, "shop"), RestoreOptions(database="shop2"), work
+    )
+    other.databases.append("shop2")
+    (note,) = restored.notes
+    assert note.endswith("were not restored: its comment, work_mem")
+    assert rows(other, "shop2", b"SHOW work_mem") == [("4MB",)]
+
+
 def test_a_setting_of_the_database_that_the_server_refuses_is_told_and_no_reason_to_fail(
     postgres: PostgresServer, other: PostgresServer, work: Work
 ) -> None:

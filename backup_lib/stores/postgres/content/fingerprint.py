@@ -90,8 +90,14 @@ def read_beside(
         Interrupted: it was asked for.
         Unreachable: no permission on a sequence, or the server failed.
     """
+    again = " again: did one change during the dump?" if after else ""
     schema = read_schema(
-        connect, snapshot=snapshot, work=work, lock_timeout=lock_timeout, missing_ok=after
+        connect,
+        snapshot=snapshot,
+        work=work,
+        lock_timeout=lock_timeout,
+        missing_ok=after,
+        title=f"reading the definitions{again}",
     )
     return Beside(read_sequences(connect), schema)
 

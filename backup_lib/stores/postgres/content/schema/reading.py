@@ -81,6 +81,7 @@ def read_schema(
     lock_timeout: float = 0,
     missing_ok: bool = False,
     with_later: bool = True,
+    title: str = "reading the definitions",
 ) -> Schema:
     """Read all definitions of a database, by some ninety queries, whatever its size.
 
@@ -92,6 +93,7 @@ def read_schema(
         lock_timeout: seconds to wait for a table that somebody alters; 0 for as long as it takes.
         missing_ok: leave out what the snapshot shows and is gone by now.
         with_later: read what :mod:`.later` has too, which fingerprints of an older method lack.
+        title: of this step, for people.
 
     Raises:
         Interrupted: it was asked for.
@@ -103,9 +105,7 @@ def read_schema(
         families = (*_FAMILIES, later) if with_later else _FAMILIES
         try:
             with (
-                step(
-                    work.emit, "schema", "reading the definitions", monotonic=work.clock.monotonic
-                ) as running,
+                step(work.emit, "schema", title, monotonic=work.clock.monotonic) as running,
                 cancelled_with(work, session),
             ):
                 found = _read(session, majors, families, missing_ok=missing_ok)
