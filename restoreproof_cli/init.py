@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +50,12 @@ assertions = ["DBSIZE > 0"]   # asked in the restored copy""",
     ),
 }
 
+_STEPS = ("inv backup.keys --make", "inv backup.doctor", "inv backup.run", "inv backup.verify")
+
+COMMAND = "RESTOREPROOF_COMMAND"
+
 _TEXT = """\
-# Every option: inv config.schema, and restoreproof.example.toml. Is it right: inv config.check
+# Every option: {inv} config.schema, and restoreproof.example.toml. Is it right: {inv} config.check
 
 [set.nightly]
 stores = ["{name}"]
@@ -61,7 +67,8 @@ rpo = "24h"   # how old the newest backup may become
 kind = "{kind}"
 {lines}
 
-# The folder has to exist: one that is missing may be a disk that is not mounted.
+# The folder has to exist: one that is missing may be a disk that is not mounted. Another disk than
+# that of the database is better; a relative path starts from the folder of this file.
 [destination.disk]
 kind = "local"
 path = {path}
@@ -81,8 +88,29 @@ class Begun:
     steps: tuple[str, ...]
 
 
-def begin(folder: Path, kind: str, backups: str) -> Begun:
+def called_as(program: str, environ: Mapping[str, str]) -> str:
+    """How somebody would call this program again, quoted for a shell.
+
+    Args:
+        program: how it was started: the first of ``sys.argv``.
+        environ: ``RESTOREPROOF_COMMAND``, which ``./inv`` sets, goes before.
+    """
+    called = environ.get(COMMAND) or program
+    name = Path(called).name
+    if name.endswith(".py"):  # run as a module
+        return "inv"
+    found = shutil.which(name, path=environ.get("PATH", ""))
+    return shlex.quote(name if found and Path(found) == Path(called) else called)
+
+
+def begin(folder: Path, kind: str, backups: str, command: str = "inv") -> Begun:
     """Write ``restoreproof.toml`` into ``folder``; nothing that is there is overwritten.
+
+    Args:
+        folder: of the file.
+        kind: of the store.
+        backups: folder of the destination.
+        command: how this program is called, quoted for a shell.
 
     Raises:
         UsageError: there is no template for that kind of store.
@@ -102,15 +130,14 @@ def begin(folder: Path, kind: str, backups: str) -> Begun:
         raise Refused(f"{path} is there already", hint="edit it, or begin in another folder")
     template = _STORES[kind]
     # a basic TOML string is a JSON string
-    text = _TEXT.format(kind=kind, name=template.name, lines=template.lines, path=dumps(backups))
+    text = _TEXT.format(
+        kind=kind, name=template.name, lines=template.lines, path=dumps(backups), inv=command
+    )
     write_bytes(path, text.encode(), 0o644, exclusive=True)
     steps = (
         template.secret,
         f"mkdir -p -m 700 {shlex.quote(backups)}",
-        "inv backup.keys --make",
-        "inv backup.doctor",
-        "inv backup.run",
-        "inv backup.verify",
+        *(f"{command} {arguments.removeprefix('inv ')}" for arguments in _STEPS),
     )
     return Begun(path, steps)
 

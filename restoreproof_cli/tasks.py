@@ -55,17 +55,19 @@ def schema(_context: Context) -> None:
 def init(
     _context: Context,
     store: str = "postgres",
-    backups: str = "/srv/backups",
+    backups: str = "backups",
     json: bool = False,
 ) -> None:
     """Write a first restoreproof.toml into this folder, and say what comes next."""
+    import os
+    import sys
     from pathlib import Path
 
-    from restoreproof_cli.init import begin, render_begun
+    from restoreproof_cli.init import begin, called_as, render_begun
 
     execute(
         "init",
-        lambda _run: begin(Path.cwd(), store, backups),
+        lambda _run: begin(Path.cwd(), store, backups, called_as(sys.argv[0], os.environ)),
         render=render_begun,
         json=json,
     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from backup_lib.config import load
+from restoreproof_cli.init import called_as
+from tests.harness.locks import ROOT
 
 
 def restoreproof(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,6 +43,49 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "is there already" in done.stderr
     assert path.read_text() == "mine"
+
+
+def test_what_comes_next_is_called_as_init_was(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    shutil.copy(ROOT / "requirements" / "dev.txt", venv / "made-from.txt")
+    python = venv / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    (folder / "inv").symlink_to(ROOT / "inv")
+    done = subprocess.run(
+        ["./inv", "init"],
+        cwd=folder,
+        env={**os.environ, "RESTOREPROOF_VENV": str(venv)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    steps = [line.strip() for line in done.stdout.splitlines()[2:]]
+    assert steps == [
+        "mkdir -p -m 700 backups",
+        "./inv backup.keys --make",
+        "./inv backup.doctor",
+        "./inv backup.run",
+        "./inv backup.verify",
+    ]
+    assert "./inv config.check" in (folder / "restoreproof.toml").read_text()
+
+
+def test_a_program_is_named_as_somebody_would_type_it(tmp_path: Path) -> None:
+    program = tmp_path / "restoreproof"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    on_path, elsewhere = {"PATH": str(tmp_path)}, {"PATH": "/nowhere"}
+    assert called_as(str(program), on_path) == "restoreproof"
+    assert called_as(str(program), elsewhere) == str(program)
+    assert called_as("./bin/my restoreproof", elsewhere) == "'./bin/my restoreproof'"
+    assert called_as("/lib/restoreproof_cli/main.py", elsewhere) == "inv"
+    told = {"RESTOREPROOF_COMMAND": "./inv", **elsewhere}
+    assert called_as("/lib/restoreproof_cli/main.py", told) == "./inv"
 
 
 def test_init_knows_its_kinds(tmp_path: Path) -> None:
