@@ -163,7 +163,8 @@ def _restore(
     options: RestoreOptions,
     work: Work,
 ) -> Restored:
-    with step(work.emit, "restore", f"Restoring {record.name}", monotonic=work.clock.monotonic):
+    name = f"{record.name}:restore"
+    with step(work.emit, name, f"Restoring {record.name}", monotonic=work.clock.monotonic):
         source = StoredArtifactSource(destination, chosen.ref, record, work.cancel)
         return restorer.restore(source, target, options, work)
 

@@ -359,6 +359,8 @@ def test_what_a_restore_notes_stands_in_its_report_and_only_there(
     beside = RestoreRequest("nightly", options=RestoreOptions(database=f"{name}_beside"))
     outcome = restore_set(site, beside, replace(work, emit=told.append))
     postgres.drop_database(f"{name}_beside")
+    begun = [event.step for event in told if isinstance(event, StepStarted)]
+    assert len(set(begun)) == len(begun)  # one within another of that name would end it, too
     (note,) = outcome.restored.notes
     assert "work_mem" in note
     assert not [event for event in told if isinstance(event, Warned)]
