@@ -21,6 +21,7 @@ from backup_lib.stores.base import ArtifactSink, Source
 from backup_lib.stores.valkey import facts, needs, users
 from backup_lib.stores.valkey.address import connect, place_of, resolve
 from backup_lib.stores.valkey.aof.backup import LogSource
+from backup_lib.stores.valkey.aof.foreign_names import DETAIL
 from backup_lib.stores.valkey.aof.moments import wait_for_rewrite
 from backup_lib.stores.valkey.aof.opened import folder_of, opened
 from backup_lib.stores.valkey.content import take
@@ -146,7 +147,12 @@ class ValkeySource:
             content=logged.content,
             needs=needs.of_log(info),
             notes=(),
-            details={"format": LOG_FORMAT, "base": logged.base, "increments": logged.increments},
+            details={
+                "format": LOG_FORMAT,
+                "base": logged.base,
+                "increments": logged.increments,
+                DETAIL: list(logged.commands),
+            },
         )
 
     def _log_folder(self, target: Target) -> Path:

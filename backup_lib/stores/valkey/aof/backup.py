@@ -17,6 +17,7 @@ from backup_lib.stores.base import ArtifactSink
 from backup_lib.stores.valkey import facts
 from backup_lib.stores.valkey.address import connect, place_of
 from backup_lib.stores.valkey.aof import manifest
+from backup_lib.stores.valkey.aof.foreign_names import recorded
 from backup_lib.stores.valkey.aof.moments import (
     Moment,
     moment,
@@ -54,12 +55,14 @@ class Logged:
         content: the fingerprint of that moment; None where none was asked for.
         base: whether the base is an ``rdb`` file or ``aof`` commands; ``none`` where there is none.
         increments: how many of the server's there were.
+        commands: their names where some may not be a server's own.
     """
 
     moment: datetime
     content: Fingerprint | None
     base: str
     increments: int
+    commands: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class LogSource:
 
         Raises:
             Unreachable: the server or its files broke off, or the moment cannot be found in them.
-            Refused: the server cannot write its append-only file.
+            Refused: the server cannot write its append-only file, or has renamed commands in it.
             Inconclusive: the content cannot be loaded.
         """
         for attempt in range(1, _ATTEMPTS + 1):
@@ -127,7 +130,8 @@ class LogSource:
                         )
                     )
                     continue
-                return _store(log, end, sink, work)
+                names = recorded(self.target, self.info, _commands(log, end, work))
+                return _store(log, end, names, sink, work)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _lost(self, moved: LogMoved) -> Unreachable:
@@ -195,7 +199,18 @@ class LogSource:
         return _Since(last, stream)
 
 
-def _store(log: OpenLog, end: _End, sink: ArtifactSink, work: Work) -> Logged:
+def _commands(log: OpenLog, end: _End, work: Work) -> Iterator[bytes]:
+    """All commands that are to be copied, one part behind the other."""
+    commands = (log.base,) if log.base and not log.base.part.is_rdb else ()
+    for part in (*commands, *log.increments):
+        for piece in part.read(end=end.place if part is log.newest else None):
+            work.cancel.check()
+            yield piece
+
+
+def _store(
+    log: OpenLog, end: _End, names: tuple[str, ...], sink: ArtifactSink, work: Work
+) -> Logged:
     total = sum(part.size for part in log.increments[:-1]) + end.place
     total += log.base.size if log.base else 0
     base = "none"
@@ -232,7 +247,7 @@ def _store(log: OpenLog, end: _End, sink: ArtifactSink, work: Work) -> Logged:
             manifest.MANIFEST_NAME, role=LOG_MANIFEST_ROLE, media_type=_MANIFEST_TYPE
         ) as writer:
             writer.write(manifest.text_of(name))
-    return Logged(end.moment, end.content, base, len(log.increments))
+    return Logged(end.moment, end.content, base, len(log.increments), names)
 
 
 def _base(part: OpenPart) -> Iterator[bytes]:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from backup_lib.byte_source import ByteSource, EndsTooEarly
 from backup_lib.model import Target
-from backup_lib.stores.valkey.address import connect
 from backup_lib.stores.valkey.aof import manifest
 from backup_lib.stores.valkey.aof.commands import Command, walk
+from backup_lib.stores.valkey.aof.foreign_names import MOST_NAMES, refuse_unknown
 from backup_lib.stores.valkey.aof.manifest import BASE, Part
 from backup_lib.stores.valkey.aof.restoring import LogHome
 from backup_lib.stores.valkey.rdb import HEAD_SIZE, MAGIC
@@ -24,7 +24,6 @@ from backup_lib.work import Work
 from restoreproof.errors import Inconclusive, JudgedBad
 
 _CHUNK = 1 << 18
-_MOST_NAMES = 2000
 _INNER = re.compile(rb"\r\n\*\d{1,7}\r\n\$\d")
 _OVERLAP = 16
 _BEGINS, _ENDS = frozenset({b"MULTI"}), frozenset({b"EXEC", b"DISCARD"})
@@ -104,7 +103,7 @@ class PlainLog:
                 told.
         """
         walked = {part.name: self._walked(part, work) for part in self._parts}
-        _refuse_unknown(target, frozenset(chain(*(w.names for w in walked.values()))))
+        refuse_unknown(target, frozenset(chain(*(w.names for w in walked.values()))))
         home = LogHome(target, work)
         increments = [part for part in self._parts if part.kind != BASE]
         if self.base:
@@ -156,7 +155,7 @@ def _walk(pieces: Iterable[bytes], size: int) -> _Walked:
     end, inside, cut = 0, False, False
     try:
         for command in walk(ByteSource(pieces)):
-            if len(names) < _MOST_NAMES:
+            if len(names) < MOST_NAMES:
                 names.add(command.name)
             inside = _inside(command, inside)
             if not inside:
@@ -196,18 +195,3 @@ def _left_out(name: str, walked: _Walked) -> str:
         f"the last {walked.size - walked.end} bytes of {name} are half a command or transaction, "
         "and were left out as a server does (aof-load-truncated yes)"
     )
-
-
-def _refuse_unknown(target: Target, names: frozenset[bytes]) -> None:
-    with connect(target) as client:
-        client.response_callbacks.clear()
-        wanted = sorted(names)
-        told = client.execute_command("COMMAND", "INFO", *wanted) if wanted else []  # type: ignore[no-untyped-call]  # valkey-py leaves it untyped
-    unknown = [name for name, about in zip(wanted, told, strict=True) if about is None]
-    if unknown:
-        named = ", ".join(name.decode("ascii", "backslashreplace")[:40] for name in unknown[:5])
-        raise Inconclusive(
-            f"the disposable server does not know its commands {named}",
-            hint="they are of a module or of a newer server, or damaged: restore it with a server "
-            "of the kind that wrote it",
-        )

@@ -10,6 +10,7 @@ from backup_lib.model import Target
 from backup_lib.stores.base import ArtifactSource
 from backup_lib.stores.valkey.address import SOCKET_PARAM
 from backup_lib.stores.valkey.aof import manifest
+from backup_lib.stores.valkey.aof.foreign_names import refuse_recorded
 from backup_lib.stores.valkey.loading import NotLoaded, load_log
 from backup_lib.stores.valkey.rdb import RdbFrame
 from backup_lib.stores.valkey.roles import LOG_BASE_ROLE, LOG_INCREMENT_ROLE
@@ -28,7 +29,9 @@ def load_artifacts(source: ArtifactSource, target: Target, work: Work) -> None:
     Raises:
         JudgedBad: it is damaged, or its bytes are not those of the manifest.
         NoSpace: there is no room for it beside the server.
+        Inconclusive: it has commands that are not the server's own.
     """
+    refuse_recorded(source.record.backup.details, target)
     artifacts = {artifact.role: artifact for artifact in source.record.artifacts}
     total = sum(
         artifacts[role].plain_size
