@@ -13,12 +13,15 @@ from backup_lib.model import (
     ProofLevel,
 )
 
+_BESIDE = frozenset({"functions", "ACL users"})
+"""Kinds of items that no data is in: they cannot stand for data that has expired."""
+
 
 def compare(source: Fingerprint, restored: Fingerprint, at: datetime) -> Comparison:
     """What the restored copy proves about the backup.
 
-    Equal methods only are compared, and a source without items proves nothing: there is no
-    vacuous pass.
+    Equal methods only are compared, and a source without items proves nothing, nor does one whose
+    data has all expired: there is no vacuous pass.
 
     Args:
         source: taken at the source, at the moment of the backup.
@@ -37,17 +40,20 @@ def compare(source: Fingerprint, restored: Fingerprint, at: datetime) -> Compari
     # what one side says it could not read is unproven, not missing
     unread = {(item.kind, item.name) for item in left_out}
     equal = 0
+    data_equal, data_expired = False, False
     differences: list[Difference] = []
     unproven: list[NotCovered] = list(left_out)
     for key, item in expected.items():
         if item.expires is not None and item.expires <= at:
             unproven.append(NotCovered(item.kind, item.name, _expired(item)))
+            data_expired = True
         elif key not in found and key in unread:
             continue
         elif what := _difference(item, found.get(key)):
             differences.append(Difference(item.kind, item.name, what))
         else:
             equal += 1
+            data_equal = data_equal or item.kind not in _BESIDE
     differences += [
         Difference(item.kind, item.name, "is in the copy and was not at the source")
         for key, item in found.items()
@@ -56,7 +62,7 @@ def compare(source: Fingerprint, restored: Fingerprint, at: datetime) -> Compari
         and not (item.expires is not None and item.expires <= at)
     ]
     share = equal / len(expected)
-    if differences or not equal:
+    if differences or not equal or (data_expired and not data_equal):
         level = ProofLevel.NONE
     else:
         level = ProofLevel.EXACT if source.consistency == "snapshot" else ProofLevel.BRACKETED

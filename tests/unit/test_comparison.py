@@ -63,6 +63,19 @@ def test_nothing_to_compare_proves_nothing() -> None:
     assert compare(of(empty), of(empty), AT).level is ProofLevel.NONE
 
 
+@pytest.mark.parametrize("kind", ["functions", "ACL users"])
+def test_what_stands_beside_the_data_does_not_prove_data_that_expired(kind: str) -> None:
+    fleeting = Item("strings", "db0", "33", 1, expires=AT - timedelta(seconds=1))
+    beside = Item(kind, "a", "44", 1)
+    result = compare(of(fleeting, beside), of(beside), AT)
+    assert (result.level, result.equal, result.differences) == (ProofLevel.NONE, 1, ())
+    lasting = Item("hashes", "db0", "55", 1)
+    assert compare(of(fleeting, beside, lasting), of(beside, lasting), AT).level == "exact"
+    assert compare(of(beside), of(beside), AT).level == "exact"
+    altered = replace(beside, digest="45")
+    assert compare(of(fleeting, beside), of(altered), AT).differences
+
+
 def test_what_expired_since_is_counted_and_not_proven() -> None:
     fleeting = Item("keys", "k", "33", 1, expires=AT - timedelta(seconds=1))
     result = compare(of(TABLE, fleeting), of(TABLE), AT)
