@@ -7,6 +7,8 @@ which were there before and are gone now (a rollback to an older state) are noti
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -54,26 +56,25 @@ class Memory:
         self._file = StateFile(path)
 
     def seen(self, place: str, set_name: str) -> Seen | None:
-        """The newest set seen so far in the destination ``place``."""
-        try:
+        """The newest set seen so far in the destination ``place``.
+
+        Raises:
+            Inconclusive: what is remembered cannot be read.
+        """
+        with self._readable(set_name):
             entry = _seen(self._file.read(), place, set_name)
-            if entry is None:
-                return None
-            return Seen(int(entry["sequence"]), str(entry["digest"]), from_rfc3339(entry["at"]))
-        except UsageError as newer:  # nothing that the caller asked for is wrong
-            raise Inconclusive(newer.message, hint=newer.hint) from newer
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Inconclusive(
-                f"what is remembered of {set_name} cannot be read",
-                hint=f"bring {self._path} back from a copy, or move it away to begin without it",
-            ) from error
+            return None if entry is None else _as_seen(entry)
 
     def saw(self, place: str, newest: PublishedSet, at: datetime, *, replace: bool = False) -> None:
-        """Remember ``newest``; an older one takes a newer one's place only with ``replace``."""
-        with self._file.update() as data:
-            name = newest.manifest.set_name
+        """Remember ``newest``; an older one takes a newer one's place only with ``replace``.
+
+        Raises:
+            Inconclusive: what is remembered cannot be read; it is left as it is.
+        """
+        name = newest.manifest.set_name
+        with self._readable(name), self._file.update() as data:
             known = _seen(data, place, name)
-            if replace or known is None or newest.manifest.sequence >= known["sequence"]:
+            if replace or known is None or newest.manifest.sequence >= _as_seen(known).sequence:
                 data.setdefault("newest", {}).setdefault(place, {})[name] = {
                     "sequence": newest.manifest.sequence,
                     "digest": newest.digest,
@@ -82,7 +83,7 @@ class Memory:
 
     def proven(self, key: str, now: datetime, within: timedelta) -> Remembered | None:
         """The proof remembered under ``key``, if it is no older than ``within``."""
-        entry = self._file.read().get("proven", {}).get(key)
+        entry = _proofs(self._file.read()).get(key)
         if entry is None:
             return None
         try:
@@ -101,10 +102,37 @@ class Memory:
         if any(rung.verdict is not Verdict.PASSED for rung in rungs):
             raise ValueError("only passed rungs are remembered")
         with self._file.update() as data:
-            proven = data.setdefault("proven", {})
+            proven = data["proven"] = _proofs(data)
             for old in [k for k, entry in proven.items() if _is_old(entry, at)]:
                 del proven[old]
             proven[key] = _adapter().dump_python(Remembered(at, rungs, comparison), mode="json")
+
+    @contextmanager
+    def _readable(self, set_name: str) -> Iterator[None]:
+        """What is remembered of a set is as it was written.
+
+        Raises:
+            Inconclusive: it is not.
+        """
+        try:
+            yield
+        except UsageError as newer:  # nothing that the caller asked for is wrong
+            raise Inconclusive(newer.message, hint=newer.hint) from newer
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Inconclusive(
+                f"what is remembered of {set_name} cannot be read",
+                hint=f"bring {self._path} back from a copy, or move it away to begin without it",
+            ) from error
+
+
+def _as_seen(entry: Any) -> Seen:  # noqa: ANN401 - as it is in the file
+    return Seen(int(entry["sequence"]), str(entry["digest"]), from_rfc3339(entry["at"]))
+
+
+def _proofs(data: dict[str, Any]) -> dict[str, Any]:
+    """All remembered proofs; none where they cannot be read: they are made anew."""
+    found = data.get("proven")
+    return found if isinstance(found, dict) else {}
 
 
 def _seen(data: dict[str, Any], place: str, set_name: str) -> Any:  # noqa: ANN401 - as it is in the file

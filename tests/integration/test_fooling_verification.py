@@ -115,6 +115,18 @@ def test_a_memory_that_cannot_be_read_is_inconclusive_and_told(
         assert client.xlen(stream) == 1
 
 
+def test_a_memory_that_is_damaged_within_is_told_by_a_backup_that_is_published(
+    make_site: MakeSite, work: Work
+) -> None:
+    site = make_site()
+    back_up(site, work)
+    memory = site.config.state / "verified.json"
+    memory.write_text(json.dumps({"format": 1, "data": {"newest": {"disk": {"nightly": "x"}}}}))
+    listening, warnings = heard(work)
+    assert back_up(site, listening).manifest.sequence == 2
+    assert any("is not remembered" in warned.message for warned in warnings)
+
+
 def test_a_remembered_proof_that_cannot_be_read_is_made_anew(
     make_site: MakeSite, work: Work
 ) -> None:

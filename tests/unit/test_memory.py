@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,3 +69,48 @@ def test_an_entry_that_is_none_is_inconclusive(tmp_path: Path, data: object) -> 
     path.write_text(json.dumps({"format": 1, "data": data}))
     with pytest.raises(Inconclusive, match="what is remembered of b cannot be read"):
         Memory(path).seen("a", "b")
+
+
+DAMAGES: tuple[dict[str, object], ...] = (
+    {"newest": []},
+    {"newest": {"vault": "x"}},
+    {"newest": {"vault": {"nightly": "x"}}},
+    {"newest": {"vault": {"nightly": {"sequence": None, "digest": "d", "at": "x"}}}},
+    {"seen": []},
+    {"seen": {"vault/nightly": {"sequence": 5}}},
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=json.dumps)
+def test_what_cannot_be_read_is_told_and_left_as_it_is(
+    tmp_path: Path, damage: dict[str, object]
+) -> None:
+    path = tmp_path / "memory.json"
+    path.write_text(json.dumps({"format": 1, "data": damage}))
+    before = path.read_bytes()
+    with pytest.raises(Inconclusive, match="remembered of nightly cannot be read"):
+        Memory(path).seen("vault", "nightly")
+    with pytest.raises(Inconclusive, match="remembered of nightly cannot be read"):
+        Memory(path).saw("vault", published("nightly", 9), AT)
+    assert path.read_bytes() == before
+
+
+def test_a_number_that_was_written_as_text_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    entry = {"sequence": "5", "digest": "d", "at": "2026-03-01T00:00:00.000000Z"}
+    path.write_text(json.dumps({"format": 1, "data": {"newest": {"vault": {"nightly": entry}}}}))
+    memory = Memory(path)
+    memory.saw("vault", published("nightly", 4), AT)
+    assert sequence(memory, "vault", "nightly") == 5
+    memory.saw("vault", published("nightly", 6), AT)
+    assert sequence(memory, "vault", "nightly") == 6
+
+
+@pytest.mark.parametrize("proofs", [[], "x", None, {"key": []}])
+def test_proofs_that_cannot_be_read_are_made_anew(tmp_path: Path, proofs: object) -> None:
+    path = tmp_path / "memory.json"
+    path.write_text(json.dumps({"format": 1, "data": {"proven": proofs}}))
+    memory = Memory(path)
+    assert memory.proven("key", AT, timedelta(days=1)) is None
+    memory.prove("key", AT, (), None)
+    assert memory.proven("key", AT, timedelta(days=1)) is not None
