@@ -15,9 +15,11 @@ Taking, taking over and releasing happen in a guarded section, so that of severa
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -240,13 +242,16 @@ def _create(path: Path, owner: str, lease: timedelta, clock: Clock) -> Lock:
 
 def _look(path: Path) -> _Seen | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # a pipe in its place must not hold us up
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
         status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise _unreadable(path, OSError(errno.EINVAL, "it is no file"))
         content = os.read(fd, _RECORD_LIMIT)
     finally:
         os.close(fd)

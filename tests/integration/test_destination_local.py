@@ -254,6 +254,23 @@ def test_what_others_keep_in_the_same_place_is_never_swept(root: Path, name: str
     assert tree(root) == before
 
 
+@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+def test_what_is_no_lock_and_is_called_so_keeps_nobody_from_a_backup(root: Path, what: str) -> None:
+    back_up(root, OLDER, b"older")
+    lock = root / OLDER.set_name / OLDER.set_id / ".lock"
+    match what:
+        case "link":
+            lock.symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(lock)
+        case _:
+            lock.mkdir()
+    assert LocalDestination(root, reserve=0).sweep() == ()
+    assert os.path.lexists(lock)
+    back_up(root, NEWER, b"newer")
+    assert set(LocalDestination(root, reserve=0).sets()) == {OLDER, NEWER}
+
+
 def test_the_ids_that_runs_give_are_known_to_the_sweep() -> None:
     assert SET_ID.fullmatch(new_set_id(SYSTEM_CLOCK.now()))
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -308,3 +309,14 @@ def test_a_folder_that_is_missing_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="lock cannot be locked: no such file"):
         take(tmp_path / "gone" / "lock")
     assert inspect(tmp_path / "gone" / "lock") is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_no_lock_and_holds_nobody_up(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "lock")
+    with pytest.raises(Unreachable, match="it is no file"):
+        inspect(tmp_path / "lock")
+    with pytest.raises(Unreachable, match="it is no file"), hold(tmp_path / "lock", owner="me"):
+        pass

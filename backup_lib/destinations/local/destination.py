@@ -174,7 +174,8 @@ class LocalDestination:
                 if self._ref(folder) is None:
                     continue
                 if self._is_published(folder):
-                    if not self._is_alive(folder):
+                    # what is there under the name of a lock, and is no file, no run of ours made
+                    if not self._is_foreign_lock(folder) and not self._is_alive(folder):
                         self._tidy(folder)
                 elif self._is_of_a_run(folder):
                     if not self._is_alive(folder) and self._sweep_unpublished(folder):
@@ -256,6 +257,11 @@ class LocalDestination:
             return False
         self._remove_if_empty(folder.parent)
         return True
+
+    def _is_foreign_lock(self, folder: Path) -> bool:
+        """Whether a link, a folder or a pipe is in the place of a lock."""
+        parts = (folder.parent.name, folder.name, _LOCK)
+        return os.path.lexists(folder / _LOCK) and not tree.is_file(self._root, parts)
 
     def _is_alive(self, folder: Path) -> bool:
         """Whether the run that writes this set still lives; may take half a lease."""
