@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from backup_lib.format.source import StoredArtifactSource
 from backup_lib.model import (
@@ -21,7 +22,7 @@ from backup_lib.services.archive import (
     read_newest,
     try_set,
 )
-from backup_lib.services.judgement import HINDRANCES, rungs_asked
+from backup_lib.services.judgement import CLOCK_TOLERANCE, HINDRANCES, rungs_asked, span
 from backup_lib.services.ladder import Climb
 from backup_lib.services.memory import Seen
 from backup_lib.services.reading import stored_size
@@ -134,11 +135,13 @@ def _newest(
     rolled_back = (
         _rolled_back(newest, seen) if seen and not (still_there or accept_rollback) else None
     )
-    if rolled_back is None:
-        site.memory.saw(plan.destination_name, newest, work.clock.now(), replace=accept_rollback)
+    now = work.clock.now()
+    set_back = _clock_set_back(now, seen) if seen and not accept_rollback else None
+    if rolled_back is None and set_back is None:
+        site.memory.saw(plan.destination_name, newest, now, replace=accept_rollback)
     # a newer set that is there and damaged says more than that it is missing
     damaged = problem if problem and problem.verdict is Verdict.FAILED else None
-    return newest, listing, damaged or rolled_back or problem
+    return newest, listing, damaged or rolled_back or set_back or problem
 
 
 def _named(
@@ -191,6 +194,19 @@ def _rolled_back(newest: PublishedSet, seen: Seen) -> RungResult | None:
             "find out who replaced it; if it was you: --accept-rollback",
         )
     return None
+
+
+def _clock_set_back(now: datetime, seen: Seen) -> RungResult | None:
+    """By a clock that was set back a backup of long ago would be fresh."""
+    if seen.at - now <= CLOCK_TOLERANCE:
+        return None
+    return RungResult(
+        Rung.FRESH,
+        Verdict.INCONCLUSIVE,
+        f"the clock of this machine is {span(seen.at - now)} behind the last look at these sets, "
+        f"of {seen.at:%Y-%m-%d %H:%M} UTC",
+        "set the clock right; if it was wrong at that look: --accept-rollback",
+    )
 
 
 def _verify_store(

@@ -321,6 +321,28 @@ def test_a_server_whose_clock_is_ahead_does_not_keep_its_backups_fresh(
 # ── who is told ─────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_clock_that_was_set_back_makes_no_old_backup_fresh(
+    make_site: MakeSite, work: Work
+) -> None:
+    clock = MovableClock(datetime.now(UTC))
+    site = make_site(clock=clock)
+    work = replace(work, clock=clock)
+    back_up(site, work)
+    clock.move(timedelta(days=10))
+    stale = verify_set(site, "nightly", work, depth=Rung.SIZE)
+    assert rung(stale, Rung.FRESH).verdict is Verdict.FAILED
+    clock.jump(timedelta(days=-10))
+    for _ in range(2):
+        result = verify_set(site, "nightly", work, depth=Rung.SIZE)
+        assert rung(result, Rung.FRESH).verdict is Verdict.INCONCLUSIVE
+        assert "clock of this machine is 10.0 days behind" in rung(result, Rung.FRESH).reason
+        assert result.verdict is Verdict.INCONCLUSIVE
+    assert verify_set(site, "nightly", work, depth=Rung.EXISTS).verdict is Verdict.INCONCLUSIVE
+    accepted = verify_set(site, "nightly", work, depth=Rung.SIZE, accept_rollback=True)
+    assert accepted.verdict is Verdict.PASSED
+    assert verify_set(site, "nightly", work, depth=Rung.SIZE).verdict is Verdict.PASSED
+
+
 def test_an_older_set_that_is_good_does_not_end_the_incident_of_the_newest(
     make_site: MakeSite, work: Work, valkey_server: ValkeyServer
 ) -> None:
