@@ -121,8 +121,8 @@ class BackupVerifier:
     def check_freshness(self, path: str | os.PathLike[str], max_age_hours: float) -> bool:
         """Whether it was last written within ``max_age_hours``.
 
-        Of a folder its newest file counts. An archive of ``pg_dump`` that says itself that it is
-        older than its file is as old as it says.
+        Of a folder its newest file counts. An archive of ``pg_dump`` or an RDB file that says
+        itself that it is older than its file is as old as it says.
 
         Raises:
             UsageError: the limit is no number of hours.

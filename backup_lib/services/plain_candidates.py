@@ -17,7 +17,7 @@ from pathlib import Path
 from backup_lib.destinations.base import MANIFEST_NAME
 from backup_lib.format.plain.detect import kind_of
 from backup_lib.format.plain.kinds import PlainKind
-from backup_lib.stores.postgres import archive_head
+from backup_lib.services.plain_moments import made
 from restoreproof.errors import Inconclusive, JudgedBad, UsageError
 
 UNFINISHED = (".partial", ".part", ".tmp", ".temp", ".incomplete", ".inprogress")
@@ -38,8 +38,8 @@ class PlainBackup:
         path: the file or folder.
         size: stored bytes.
         modified: when it, or the newest file in it, was last written.
-        made: when it was made, as it says itself, in the local time of its maker; None for formats
-            that do not tell.
+        made: when it was made, as it says itself, in the local time of its maker where it has no
+            time zone; None for formats that do not tell.
         passed_over: names of newer files and folders that are no complete backup, and why.
     """
 
@@ -53,11 +53,13 @@ class PlainBackup:
     def moment(self) -> datetime:
         """The moment that its age is counted from: it was last written then, or made before.
 
-        A copy has a new time of modification. What an archive says of itself shows that, as far as
-        it must be older in every time zone.
+        A copy has a new time of modification. What an archive says of itself shows that, without a
+        time zone as far as it must be older in every one.
         """
         if self.made is None:
             return self.modified
+        if self.made.tzinfo is not None:
+            return min(self.modified, self.made)
         return min(self.modified, self.made.replace(tzinfo=UTC) + _WEST_MOST)
 
     @property
@@ -188,16 +190,10 @@ def _look(path: Path, facts: os.stat_result) -> PlainBackup:
 
 
 def _made(path: Path) -> datetime | None:
-    """When ``pg_dump`` began to make an archive."""
-    file = path / "toc.dat" if path.is_dir() else path
     try:
-        with file.open("rb") as stream:
-            origin = archive_head.origin(stream.read(archive_head.ORIGIN_SIZE))
-    except FileNotFoundError:
-        return None
+        return made(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    return origin.made if origin else None
 
 
 def _kind(path: Path) -> PlainKind:

@@ -163,6 +163,8 @@ def test_a_copy_of_an_old_archive_is_as_old_as_it_says(
     assert "8.5 days" in last(verifier).reason  # at least, in every time zone
     assert "copied" in last(verifier).hint
     assert verifier.check_freshness(path, 24 * 9)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert verifier.check_freshness(path, 24) is False
 
 
 # ── size ────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,27 @@ def test_the_file_names_its_writer_and_its_moment(server: ValkeyServer, tmp_path
     assert abs(described.moment.timestamp() - saved_at.timestamp()) <= 1
 
 
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_copy_of_an_old_file_is_as_old_as_it_says(
+    server: ValkeyServer,
+    verifier: BackupVerifier,
+    tmp_path: Path,
+    compress: Callable[[bytes], bytes],
+) -> None:
+    put(server)
+    data = saved(server).read_bytes()
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(compress(data))
+    assert verifier.check_freshness(path, 1)
+    at = data.index(b"ctime") + 6
+    then = int.from_bytes(data[at : at + 4], "little") - 9 * 86_400
+    path.write_bytes(compress(data[:at] + then.to_bytes(4, "little") + data[at + 4 :]))
+    assert verifier.check_freshness(path, 24) is False
+    assert "9.0 days" in last(verifier).reason
+    assert "copied" in last(verifier).hint
+    assert verifier.check_freshness(path, 24 * 10)
+
+
 # ── append-only files ───────────────────────────────────────────────────────────────────────────
 
 
@@ -164,6 +186,17 @@ def logged(server: ValkeyServer, folder: Path) -> Path:
         client.set("behind the base", "x" * 40)
         client.set("last", "y")
     return shutil.copytree(server.home / "appendonlydir", folder / "appendonlydir")
+
+
+def test_the_base_of_an_append_only_file_tells_no_age(
+    logging_server: ValkeyServer, verifier: BackupVerifier, tmp_path: Path
+) -> None:
+    (base,) = logged(logging_server, tmp_path).glob("*.base.rdb")
+    data = base.read_bytes()
+    at = data.index(b"ctime") + 6
+    base.write_bytes(data[:at] + bytes(4) + data[at + 4 :])
+    assert verifier.check_freshness(base, 1)
+    assert verifier.check_freshness(base.parent, 1)
 
 
 def increment(folder: Path) -> Path:
