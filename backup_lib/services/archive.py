@@ -149,8 +149,14 @@ def find_set(destination: Destination, set_name: str, set_id: str) -> SetRef:
     """The set with that id, which may be shortened as long as it is the only one.
 
     Raises:
-        UsageError: no such set, or several.
+        UsageError: no such set, or several, or no id at all: every set begins with that.
     """
+    if not set_id:
+        raise UsageError(
+            "the id of the backup is empty",
+            hint=f"list what is there: inv backup.list --set {set_name}; without --backup the "
+            "newest is meant",
+        )
     refs = sorted(ref for ref in destination.sets(set_name) if ref.set_id.startswith(set_id))
     exact = [ref for ref in refs if ref.set_id == set_id]
     if exact or len(refs) == 1:

@@ -179,6 +179,8 @@ def test_a_named_backup_is_proven_whatever_its_age(make_site: MakeSite, work: Wo
     assert named.verdict is Verdict.PASSED
     assert reason(named, Rung.FRESH).startswith("3.0 days old")
     assert verify_set(site, "nightly", work).verdict is Verdict.FAILED
+    with pytest.raises(UsageError, match="is empty"):
+        verify_set(site, "nightly", work, backup="")
 
 
 def test_a_backup_from_the_future_is_not_judged_fresh(make_site: MakeSite, work: Work) -> None:
