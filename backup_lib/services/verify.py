@@ -130,6 +130,7 @@ def _newest(
         notes.append(
             "cannot tell whether newer sets were removed: this is the first verification here"
         )
+    notes += _other_keys(newest, listing)
     # two machines that back up the same set may give the same number: then both sets are there
     still_there = any(seen and known.digest == seen.digest for known in listing.published)
     rolled_back = (
@@ -194,6 +195,19 @@ def _rolled_back(newest: PublishedSet, seen: Seen) -> RungResult | None:
             "find out who replaced it; if it was you: --accept-rollback",
         )
     return None
+
+
+def _other_keys(newest: PublishedSet, listing: Listing) -> tuple[str, ...]:
+    """A set that was brought from elsewhere is as good as ours by its signature: its key tells."""
+    others = sum(known.key_id != newest.key_id for known in listing.published)
+    if not others:
+        return ()
+    note = (
+        f"the newest set is signed with the key {newest.key_id[:16]}, and {others} older ones with "
+        "another: right if that key was replaced or two machines back up this set, else the newest "
+        "was brought from elsewhere"
+    )
+    return (note,)
 
 
 def _clock_set_back(now: datetime, seen: Seen) -> RungResult | None:

@@ -15,6 +15,7 @@ import pytest
 from backup_lib.destinations.base import SetRef
 from backup_lib.format.sets import sign_manifest
 from backup_lib.model import Rung, RungResult, SetVerification, StoreRecord
+from backup_lib.services.keys import trust_key
 from backup_lib.services.nightly import verify_sets
 from backup_lib.services.run import BackupRun, run_backup
 from backup_lib.services.site import Site
@@ -221,6 +222,27 @@ def test_two_machines_that_give_the_same_number_replaced_nothing(
     assert (result.set_id, result.verdict) == (other.set_id, Verdict.PASSED)
     shutil.rmtree(folder_of(site, other))
     assert verify_set(site, "nightly", work, depth=Rung.EXISTS).verdict is Verdict.FAILED
+
+
+def test_a_set_brought_from_another_machine_that_is_trusted_is_told_by_its_key(
+    make_site: MakeSite, work: Work, tmp_path: Path
+) -> None:
+    here, there = (make_site(folder=_folder(tmp_path / name)) for name in ("here", "there"))
+    back_up(here, work)
+    assert verify_set(here, "nightly", work, depth=Rung.EXISTS).notes == ()
+    back_up(there, work)
+    brought = back_up(there, work).ref
+    trust_key(here, str(next(there.config.trusted_keys.iterdir())))
+    shutil.copytree(folder_of(there, brought), folder_of(here, brought))
+    result = verify_set(Site.open(here.config.path), "nightly", work, depth=Rung.EXISTS)
+    assert result.set_id == brought.set_id
+    (note,) = result.notes
+    assert there.signing_key().public.key_id[:16] in note
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def test_a_set_without_its_dump_is_bad(make_site: MakeSite, work: Work) -> None:
