@@ -25,6 +25,7 @@ from restoreproof.events import step
 _BATCH = 500
 _AT_ONCE = 8 * 1024 * 1024
 _NEVER = -1
+_LACKING = ("unknown command", "DB index is out of range")
 
 
 def into_server(
@@ -33,7 +34,8 @@ def into_server(
     """Restore all keys and functions.
 
     Raises:
-        Refused: the target holds data and ``overwrite`` is not set, or is a cluster or a replica.
+        Refused: the target holds data and ``overwrite`` is not set, or is a cluster or a replica,
+            or would not take what is to replace its data.
         JudgedBad: the backup does not load; the target was not touched.
         Unreachable: the target broke off; keys written into an empty one were removed again.
     """
@@ -104,6 +106,7 @@ def _copy(private: Target, target: Target, options: RestoreOptions, work: Work) 
     with connect(private) as client:
         databases = facts.read(client).databases
     if options.overwrite:
+        _refuse_unwritable(private, target, tuple(databases), work)
         with connect(target, patient=True) as client:
             client.flushall()
             client.function_flush()
@@ -125,6 +128,41 @@ def _copy(private: Target, target: Target, options: RestoreOptions, work: Work) 
             _undo(target, written)
             raise
     return ()
+
+
+def _refuse_unwritable(
+    private: Target, target: Target, databases: Sequence[int], work: Work
+) -> None:
+    """Find out whether the target takes keys and functions, before what it holds is removed.
+
+    It is handed what it cannot but refuse: the words tell whether it would have taken more.
+
+    Raises:
+        Refused: it would not, or has not got one of the databases.
+    """
+    for database in databases:
+        name = next(_names(private, database, work), [b""])[0]
+        _try(target, database, "RESTORE", name, 0, b"")
+    with connect(private) as client:
+        libraries = client.function_list()
+    if libraries:
+        _try(target, 0, "FUNCTION", "RESTORE", b"")
+
+
+def _try(target: Target, database: int, *command: bytes | str | int) -> None:
+    with connect(target, database) as client:
+        try:
+            client.execute_command(*command)  # type: ignore[no-untyped-call]  # valkey-py leaves it untyped
+        except valkey.ResponseError as error:
+            said = str(error)
+            lacking = any(words in said for words in _LACKING)
+            if lacking or isinstance(error, valkey.exceptions.NoPermissionError):
+                raise Refused(
+                    f"{place_of(target)} would take no {command[0]!s} into db{database}: "
+                    f"{said[:100]}",
+                    hint="grant the user of the target what the runbook names, give it as many "
+                    "databases, or take the rename-command away; it was left as it is",
+                ) from None
 
 
 def _names(private: Target, database: int, work: Work) -> Iterator[Sequence[bytes]]:
