@@ -188,9 +188,9 @@ def started(home: Path, script: str, **options: object) -> subprocess.Popen[byte
 def test_a_request_to_stop_arrives_as_the_stop_signal(home: Path) -> None:
     traps = "trap 'echo quit; exit 4' QUIT; trap 'echo term' TERM"
     script = f"{traps}; echo ready; while :; do sleep 0.05; done"
-    with started(home, script, stop_signal=signal.SIGQUIT) as child:
+    with started(home, script, stop_signal=signal.SIGQUIT, grace=60) as child:
         child.terminate()
-        assert child.wait(10) == 4
+        assert child.wait(30) == 4
         assert child.stdout is not None
         assert child.stdout.read() == b"quit\n"
 
