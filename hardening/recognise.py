@@ -6,11 +6,11 @@ take any name that they are given.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterable
 from pathlib import PurePath
+
+from hardening.peeking import peek
 
 _MOST = 256 << 10
 """Bytes that are looked at, of a file whose name does not settle what it is."""
@@ -102,17 +102,7 @@ def overridden(path: PurePath) -> tuple[PurePath, ...]:
 
 
 def _beginning(path: PurePath) -> bytes:
-    try:
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-        handle = os.open(path, flags)
-    except (OSError, ValueError):
-        return b""
-    try:
-        return os.read(handle, _MOST + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
+    return peek(path, _MOST + 1) or b""
 
 
 def _describes_services(text: bytes) -> bool:

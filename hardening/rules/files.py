@@ -59,18 +59,6 @@ def resolved(path: Path) -> Path:
         raise Inconclusive("a path in it leads nowhere") from None
 
 
-def peek(path: Path, most: int) -> bytes | None:
-    """The first bytes of a regular file; None where it cannot be read, or is a link."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
-            return file.read(most)
-    except OSError:
-        return None
-
-
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """What a folder holds, sorted by name.
 

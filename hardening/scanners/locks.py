@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 
 from hardening.model import Cause, NotScanned
+from hardening.peeking import peek
 
 REQUIREMENTS = (
     r"(^|/)(([A-Za-z0-9_.-]+[_.-])?(requirements|constraints)([_.-][A-Za-z0-9_.-]+)?"
@@ -62,7 +62,7 @@ def locks_among(root: Path, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         path = PurePath(name)
         pattern = _REQUIRED if is_requirements(path) else _LOCKS.get(path.name)
-        if pattern is not None and pattern.search(_beginning(root / name)):
+        if pattern is not None and pattern.search(peek(root / name, _MOST, follow=True) or b""):
             yield name
 
 
@@ -79,12 +79,3 @@ def unread(locks: Iterable[str], read: Iterable[str]) -> tuple[NotScanned, ...]:
         for name in locks
         if name not in done
     )
-
-
-def _beginning(path: Path) -> bytes:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            return file.read(_MOST)
-    except OSError:
-        return b""

@@ -10,10 +10,11 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+from hardening.peeking import peek
 from hardening.rules.context.ignore import Ignore, ignore_for
 from hardening.rules.context.sensitive import PEEK, sensitive, sensitive_folder
 from hardening.rules.dockerfile.build import Build
-from hardening.rules.files import entries, peek, resolved
+from hardening.rules.files import entries, resolved
 from hardening.rules.options import Limits
 from hardening.rules.rule import Found
 from restoreproof.errors import Inconclusive
