@@ -218,21 +218,21 @@ class Trivy(Plugin[TrivySettings]):
             command += ["--input", str(self._settings.archive)]
         else:
             command += ["--", self._target]
-        locks = tuple(locks_among(request.root, self._not_skipped(request.root)))
+        locks: tuple[str, ...] = ()
+        if mode == "fs":
+            locks = tuple(locks_among(request.root, self._not_skipped(request.root)))
         return self._run(
             request,
             command,
             expected,
-            lambda raw: read(
-                raw, request.root, mode, expected, locks if mode == "fs" else (), self._target
-            ),
+            lambda raw: read(raw, request.root, mode, expected, locks, self._target),
         )
 
     def _not_skipped(self, root: Path) -> Iterator[str]:
         """All files but those in folders that are left out, which may be patterns."""
+        patterns = [*self._settings.skip, *(f"/{one}" for one in self._settings.skip)]
         for name in self._there(root).files:
             above = [f"/{folder}" for folder in PurePosixPath(name).parents]
-            patterns = [f"/{one}" for one in self._settings.skip] + list(self._settings.skip)
             if not any(fnmatchcase(one, pattern) for one in above for pattern in patterns):
                 yield name
 
@@ -300,9 +300,11 @@ class Trivy(Plugin[TrivySettings]):
         )
 
     def _options(self, request: Request, command: str) -> list[str]:
-        everywhere = request.scratch / "secret.yaml"
-        everywhere.write_text(_EVERYWHERE)
-        secrets = str(everywhere) if command == "fs" else ""
+        secrets = ""
+        if command == "fs":
+            everywhere = request.scratch / "secret.yaml"
+            everywhere.write_text(_EVERYWHERE)
+            secrets = str(everywhere)
         seconds = f"{max(1, int(self._circumstances.limit))}s"
         return [
             *("--format", "json", "--timeout", seconds, "--cache-dir", str(self._cache)),
