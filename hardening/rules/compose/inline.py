@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from hardening.rules.compose.nodes import Node
 from hardening.rules.compose.project import Project
-from hardening.rules.compose.service import BuildPlan, build_plan
+from hardening.rules.compose.service import build_plan, read_build
 from hardening.rules.context.judge import judge as judge_context
-from hardening.rules.dockerfile.build import Build, read
 from hardening.rules.dockerfile.judge import judge
 from hardening.rules.files import relative
 from hardening.rules.rule import Found
 from hardening.rules.sheet import Sheet
 from restoreproof.errors import Inconclusive
-
-
-def read_inline(project: Project, plan: BuildPlan) -> Build:
-    """The Dockerfile of a plan that has one inline, evaluated.
-
-    Raises:
-        Inconclusive: the builder would refuse it.
-    """
-    assert plan.inline is not None
-    options = replace(project.options, build_args={**project.options.build_args, **plan.args})
-    return read(plan.inline.text.encode(), options, plan.target)
 
 
 def judge_inline(sheet: Sheet, project: Project) -> None:
@@ -36,7 +24,7 @@ def judge_inline(sheet: Sheet, project: Project) -> None:
             continue
         name = relative(plan.inline.file, project.root.resolve())
         try:
-            build = read_inline(project, plan)
+            build = read_build(project, plan)
         except Inconclusive as error:
             sheet.missed(f"{name} ({service}: dockerfile_inline)", error)
             continue
@@ -49,7 +37,7 @@ def judge_inline(sheet: Sheet, project: Project) -> None:
         sheet.found(name, _placed(found, service, plan.inline))
 
 
-def _placed(found: Iterator[Found] | list[Found], service: str, key: Node) -> Iterator[Found]:
+def _placed(found: Iterable[Found], service: str, key: Node) -> Iterator[Found]:
     """At the line of the key: lines within a quoted text say nothing about the file's."""
     for one in found:
         subject = f"{service}: {one.subject}" if one.subject else service

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hardening.rules.compose.inline import judge_inline, read_inline
+from hardening.rules.compose.inline import judge_inline
 from hardening.rules.compose.nodes import Node
 from hardening.rules.compose.project import Project, load
 from hardening.rules.compose.service import (
     BuildPlan,
     build_plan,
+    read_build,
     running,
     unexplained_capabilities,
 )
-from hardening.rules.dockerfile.build import Build, read
-from hardening.rules.files import read_bounded, relative
+from hardening.rules.dockerfile.build import Build
+from hardening.rules.files import relative
 from hardening.rules.options import Options
 from hardening.rules.rule import Found
 from hardening.rules.running import Health, judge
@@ -101,12 +102,8 @@ def _built(project: Project, plan: BuildPlan | None) -> Build | None:
     """The evaluated Dockerfile; None where it cannot be read here, which is reported for itself."""
     if plan is None:
         return None
-    given: Mapping[str, str] = {**project.options.build_args, **plan.args}
     try:
-        if plan.dockerfile is None:
-            return read_inline(project, plan)
-        raw = read_bounded(plan.dockerfile, project.root, project.options.limits.file_bytes)
-        return read(raw, replace(project.options, build_args=given), plan.target)
+        return read_build(project, plan)
     except Inconclusive:
         return None
 

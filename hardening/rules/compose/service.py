@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardening.rules.compose.mounts import mounts, tmpfs_volumes
 from hardening.rules.compose.nodes import Node
-from hardening.rules.compose.project import environment
-from hardening.rules.dockerfile.build import Build
-from hardening.rules.files import relative, resolved
+from hardening.rules.compose.project import Project, environment
+from hardening.rules.dockerfile.build import Build, read
+from hardening.rules.files import read_bounded, relative, resolved
 from hardening.rules.running import Health, Port, Running
 
 
@@ -56,6 +56,21 @@ def build_plan(service: Node) -> BuildPlan | None:
     name = file.text if file else "Dockerfile"
     dockerfile = None if inline or context is None else resolved(context / name)
     return BuildPlan(context, dockerfile, target.text if target else "", given, inline)
+
+
+def read_build(project: Project, plan: BuildPlan) -> Build:
+    """The Dockerfile of a plan, evaluated, wherever it stands.
+
+    Raises:
+        Inconclusive: it cannot be read, or the builder would refuse it.
+    """
+    options = replace(project.options, build_args={**project.options.build_args, **plan.args})
+    if plan.inline is not None:
+        raw = plan.inline.text.encode()
+    else:
+        assert plan.dockerfile is not None
+        raw = read_bounded(plan.dockerfile, project.root, options.limits.file_bytes)
+    return read(raw, options, plan.target)
 
 
 def running(
