@@ -151,14 +151,14 @@ def _rule_by_severity(issue: Issue, policy: Policy) -> Ruling:
         return Ruling(issue, Treatment.REPORTED, "the policy blocks nothing")
     if issue.severity is Severity.UNKNOWN:
         return Ruling(issue, Treatment.BLOCKS, "no tool knows how bad it is: look it up")
-    if policy.block & {issue.severity, *_known(issue)}:
+    if policy.block & {issue.severity, *_stated(issue)}:
         return Ruling(issue, Treatment.BLOCKS)
     if any(one.severity in policy.stricter.get(one.tool, ()) for one in issue.findings):
         return Ruling(issue, Treatment.BLOCKS, "blocks for this tool")
     return Ruling(issue, Treatment.REPORTED, "below what blocks")
 
 
-def _known(issue: Issue) -> set[Severity]:
+def _stated(issue: Issue) -> set[Severity]:
     """What any tool says: a worse word of another one lets nothing pass, whatever blocks."""
     return {one.severity for one in issue.findings} - {Severity.UNKNOWN}
 
