@@ -25,10 +25,11 @@ T = TypeVar("T")
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint such as ``did you mean "rpo"?``, or the empty string where nothing is close."""
     choices = {name.casefold(): name for name in known}
+    word = word.casefold()
     # two neighbours that changed places are nearer than any other slip, which difflib does not know
     swapped = {word[:at] + word[at : at + 2][::-1] + word[at + 2 :] for at in range(len(word) - 1)}
-    close = [name for name in choices if name in {other.casefold() for other in swapped}]
-    close = close or difflib.get_close_matches(word.casefold(), choices, n=1, cutoff=0.6)
+    close = [name for name in choices if name in swapped]
+    close = close or difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     return f'did you mean "{choices[close[0]]}"?' if close else ""
 
 

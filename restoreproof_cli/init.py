@@ -50,7 +50,7 @@ assertions = ["DBSIZE > 0"]   # asked in the restored copy""",
     ),
 }
 
-_STEPS = ("inv backup.keys --make", "inv backup.doctor", "inv backup.run", "inv backup.verify")
+_STEPS = ("backup.keys --make", "backup.doctor", "backup.run", "backup.verify")
 
 COMMAND = "RESTOREPROOF_COMMAND"
 
@@ -137,7 +137,7 @@ def begin(folder: Path, kind: str, backups: str, command: str = "inv") -> Begun:
     steps = (
         template.secret,
         f"mkdir -p -m 700 {shlex.quote(backups)}",
-        *(f"{command} {arguments.removeprefix('inv ')}" for arguments in _STEPS),
+        *(f"{command} {step}" for step in _STEPS),
     )
     return Begun(path, steps)
 

@@ -105,7 +105,7 @@ def _asked(client: valkey.Valkey, names: Sequence[bytes]) -> dict[bytes, bytes |
     if not names:
         return {}
     try:
-        said: Any = client.execute_command("COMMAND", "INFO", *names)  # type: ignore[no-untyped-call]  # as above
+        said: Any = client.execute_command("COMMAND", "INFO", *names)  # type: ignore[no-untyped-call]  # valkey-py leaves it untyped
     except valkey.ResponseError:
         return None
     return {
