@@ -36,6 +36,13 @@ def test_every_option_that_is_commented_out_is_valid_too(tmp_path: Path) -> None
     assert hardening.stricter["bandit"] == {"medium"}
 
 
+def with_option(folder: Path, option: str) -> Path:
+    """The example with one more line in its set."""
+    copy = folder / "restoreproof.toml"
+    copy.write_text(EXAMPLE.read_text().replace("[set.nightly]", f"[set.nightly]\n{option}", 1))
+    return copy
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
@@ -48,10 +55,8 @@ def test_every_option_that_is_commented_out_is_valid_too(tmp_path: Path) -> None
 def test_an_option_that_nothing_honours_yet_is_refused(
     tmp_path: Path, option: str, said: str
 ) -> None:
-    copy = tmp_path / "restoreproof.toml"
-    copy.write_text(EXAMPLE.read_text().replace("[set.nightly]", f"[set.nightly]\n{option}", 1))
     with pytest.raises(ConfigError, match=said):
-        load(copy)
+        load(with_option(tmp_path, option))
 
 
 @pytest.mark.parametrize(
@@ -64,9 +69,7 @@ def test_an_option_that_nothing_honours_yet_is_refused(
 def test_an_option_that_nothing_honours_yet_is_not_suggested(
     tmp_path: Path, key: str, hint: str
 ) -> None:
-    copy = tmp_path / "restoreproof.toml"
-    copy.write_text(EXAMPLE.read_text().replace("[set.nightly]", f'[set.nightly]\n{key} = "1h"', 1))
     with pytest.raises(ConfigError) as raised:
-        load(copy)
+        load(with_option(tmp_path, f'{key} = "1h"'))
     assert raised.value.hint.startswith(hint)
     assert not {"rto", "keep", "encrypt_to"} & set(raised.value.hint.split(", "))

@@ -211,14 +211,19 @@ def test_killed_at_its_end_a_restore_leaves_the_old_or_the_new_one_whole(
     other.drop_database("survivor")
 
 
-@pytest.mark.usefixtures("reader")
-def test_settings_of_the_database_are_there_when_it_is_checked_and_named(
-    other: PostgresServer, work: Work, source: MemorySource
-) -> None:
+@pytest.fixture
+def clerk(other: PostgresServer) -> None:
+    """A role that settings of the database are made for, on a server that tests share."""
     with other.connect() as connection:
         connection.execute(
             "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
         )
+
+
+@pytest.mark.usefixtures("reader", "clerk")
+def test_settings_of_the_database_are_there_when_it_is_checked_and_named(
+    other: PostgresServer, work: Work, source: MemorySource
+) -> None:
     seen: list[object] = []
 
     def look(where: Target) -> None:
@@ -236,14 +241,10 @@ def test_settings_of_the_database_are_there_when_it_is_checked_and_named(
     assert rows(other, "shop", b"SHOW work_mem") == [("5MB",)]
 
 
-@pytest.mark.usefixtures("reader")
+@pytest.mark.usefixtures("reader", "clerk")
 def test_settings_that_belong_to_another_name_are_named_and_not_restored(
     other: PostgresServer, work: Work, source: MemorySource
 ) -> None:
-    with other.connect() as connection:
-        connection.execute(
-            "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
-        )
     restored = PostgresRestorer().restore(
         source, place(other, "shop"), RestoreOptions(database="shop2"), work
     )
